@@ -1,0 +1,160 @@
+"""What long jobs tell while they run: frozen events, the last one `Finished`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_microcnn.models import Model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """One sentence that the user should read; the job goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """A step of `total` equal steps is done; `message` names the activity."""
+
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchDone(Event):
+    """One optimisation step.
+
+    Attributes
+    ----------
+    epoch, batch, batches : int
+        Counted from 1; `batches` is the number of batches of an epoch.
+    loss : float
+        Loss of this batch.
+    seconds_left : float or None
+        Estimate for the whole training.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EpochDone(Event):
+    """One epoch with its validation.
+
+    Attributes
+    ----------
+    epoch : int
+        Counted from 1.
+    loss, validation_loss : float
+        Means over the epoch's batches and over the held-out annotation.
+    iou : float
+        Mean IoU on the held-out annotation.
+    model : Model or None
+        A detached copy of the weights when they are the best so far, otherwise None.
+    seconds_left : float or None
+        Estimate for the whole training.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    iou: float
+    model: Model | None = None
+    seconds_left: float | None = None
+
+    @property
+    def best(self) -> bool:
+        """Whether this epoch is the best so far."""
+        return self.model is not None
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewDone(Event):
+    """The running training's answer for one region of one training image.
+
+    Attributes
+    ----------
+    image : int
+        Index of the training image.
+    region : tuple of slice
+        Rows and columns of that image.
+    classes : numpy.ndarray
+        (Y, X) uint8 class map of the region.
+    """
+
+    image: int
+    region: tuple[slice, slice]
+    classes: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class TileDone(Event):
+    """One tile of a prediction.
+
+    Attributes
+    ----------
+    done, total : int
+        Tiles done so far, and in all.
+    plane : tuple of int
+        Stack index; empty for a single image.
+    region : tuple of slice
+        Rows and columns of the plane, in pixels of the input image.
+    classes : numpy.ndarray
+        (Y, X) uint8 class map of the region.
+    seconds_left : float or None
+        Estimate for the whole prediction.
+    """
+
+    done: int
+    total: int
+    plane: tuple[int, ...]
+    region: tuple[slice, slice]
+    classes: np.ndarray[Any, Any]
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Finished(Event, Generic[T]):
+    """The last event of every job."""
+
+    result: T
+
+
+Job = Generator[Event | Finished[T], None, None]
+"""A long job: yields events and ends with ``Finished[T]``. Closing it stops the work."""
+
+
+def result_of(job: Job[T]) -> T:
+    """Run a job to its end and return its result.
+
+    Examples
+    --------
+    >>> def job():
+    ...     yield Progress(1, 1)
+    ...     yield Finished("done")
+    >>> result_of(job())
+    'done'
+    """
+    for event in job:
+        if isinstance(event, Finished):
+            return event.result
+    raise RuntimeError("The job ended without a result.")
