@@ -135,7 +135,7 @@ class Micrograph:
                 f"this one has {self.axes!r} with shape {self.pixels.shape}. Open one series or channel of it."
             )
         if self.pixels.dtype.kind not in "buif":
-            raise ValueError(f"Pixels must be real numbers, not {self.pixels.dtype}; take the magnitude or phase first.")
+            raise ValueError(f"Pixels must be real numbers, not {self.pixels.dtype}; take magnitude or phase first.")
         if 0 in self.pixels.shape:
             raise ValueError(f"The image is empty: its shape is {self.pixels.shape}.")
 
