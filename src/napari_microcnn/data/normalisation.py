@@ -1,0 +1,89 @@
+"""Grey values to numbers that a network can use, whatever the camera's range."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.micrograph import Pixels
+
+SCHEME = "mean and standard deviation per image and channel, of the values clipped to their 0.5 % and 99.5 % quantiles"
+"""What `normalise` does, in words: part of every saved model."""
+
+CLIP = 6.0
+"""Normalised values are cut here, so that hot pixels cannot reach the network."""
+
+_SAMPLES = 1_000_000
+
+
+class IntensityLimits(NamedTuple):
+    """What `normalise` subtracts and divides by: one value per channel each, float64."""
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
+def intensity_limits(plane: Pixels) -> IntensityLimits:
+    """Find centre and scale of the grey values of a plane, per channel.
+
+    Parameters
+    ----------
+    plane : array, (Y, X) or (Y, X, C)
+        Real numbers of any type; may be lazy. NaN and infinite values are ignored.
+
+    Returns
+    -------
+    IntensityLimits
+        ``centre`` and ``scale``, each of shape (C,). The scale of a constant image is 0.
+    """
+    channels = plane.shape[2] if plane.ndim == 3 else 1
+    step = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / _SAMPLES))))
+    samples = np.asarray(plane[::step, ::step]).reshape(-1, channels).astype(np.float64)
+    pairs = [_centre_and_scale(samples[:, channel]) for channel in range(channels)]
+    return IntensityLimits(np.array([centre for centre, _ in pairs]), np.array([scale for _, scale in pairs]))
+
+
+def _centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return 0.0, 0.0
+    low, high = np.quantile(values, (0.005, 0.995))
+    if low == high:  # nearly all pixels are equal: let the few others count
+        low, high = values.min(), values.max()
+    clipped = np.clip(values, low, high)
+    centre, scale = float(clipped.mean()), float(clipped.std())
+    rounding = 1e-7 * max(abs(float(low)), abs(float(high)))
+    return centre, (scale if scale > rounding else 0.0)
+
+
+def normalise(pixels: NDArray[Any], limits: IntensityLimits) -> NDArray[np.float32]:
+    """Return (C, Y, X) float32 with centre 0 and scale 1.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray, (Y, X) or (Y, X, C)
+        Real numbers of any type. NaN and infinite values become 0, the centre.
+    limits : IntensityLimits
+        Of the whole plane, so that every tile of it is treated alike.
+
+    Raises
+    ------
+    ValueError
+        If the number of channels differs from that of the limits.
+    """
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape[-1] != len(limits.centre):
+        raise ValueError(f"The limits are for {len(limits.centre)} channels, the image has {pixels.shape[-1]}.")
+    exact: Any = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == np.float32 else np.float64
+    gain = np.divide(1.0, limits.scale, out=np.zeros_like(limits.scale), where=limits.scale > 0)
+    result = np.empty((pixels.shape[-1], *pixels.shape[:2]), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for channel, (centre, factor) in enumerate(zip(limits.centre, gain, strict=True)):
+            values = pixels[..., channel].astype(exact)
+            finite = np.isfinite(values)
+            values = (values - exact(centre)) * exact(factor)
+            np.clip(values, -CLIP, CLIP, out=values)
+            result[channel] = np.where(finite, values, 0.0)
+    return result

@@ -1,0 +1,101 @@
+"""Where to compute: the processor, its precision and its memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    import torch
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the torch device for ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown, or not available on this computer.
+    """
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, usable in available.items() if usable))
+    if name not in available:
+        raise ValueError(f"Unknown device {name!r}; use 'auto', 'cpu', 'cuda' or 'mps'.")
+    if not available[name]:
+        usable = " or ".join(repr(kind) for kind in available if available[kind])
+        raise ValueError(f"The device {name!r} is not available on this computer; use 'auto' or {usable}.")
+    return torch.device(name)
+
+
+def describe_device(name: str = "auto") -> str:
+    """Return one line for people: the processor, its memory and the precision used for prediction."""
+    import torch
+
+    device = resolve_device(name)
+    precision = "bfloat16" if inference_precision(device) == torch.bfloat16 else "float32"
+    if device.type == "cuda":
+        gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
+        return f"GPU: {torch.cuda.get_device_name(device)}, {gigabytes:.0f} GB, {precision}"
+    gigabytes = psutil.virtual_memory().total / 1e9
+    if device.type == "mps":
+        return f"GPU: Apple {platform.machine()}, {gigabytes:.0f} GB shared, {precision}"
+    return f"CPU: {torch.get_num_threads()} of {os.cpu_count()} cores, {gigabytes:.0f} GB, {precision}"
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes bfloat16 in hardware, faster than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        # The processor's own flags, as torch sees them; without one of these bfloat16 is emulated, and slow.
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(bool(getattr(torch.cpu, check, lambda: False)()) for check in checks)
+    return False
+
+
+def inference_precision(device: torch.device, wanted: str = "auto") -> torch.dtype:
+    """Return the precision for prediction: as wanted, or with ``"auto"`` bfloat16 where it is fast.
+
+    Raises
+    ------
+    ValueError
+        If `wanted` is not ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+    """
+    import torch
+
+    if wanted not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"Unknown precision {wanted!r}; use 'auto', 'float32' or 'bfloat16'.")
+    if wanted == "bfloat16" or (wanted == "auto" and fast_bfloat16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def available_memory(device: torch.device) -> int:
+    """Return the bytes that can be used now, on the device or (for CPU and MPS) in the computer."""
+    if device.type == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return min(int(psutil.virtual_memory().available), _cgroup_memory())
+
+
+def _cgroup_memory() -> int:
+    """Return what a container or a cluster job may still use; without a limit a huge number."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return 2**63
+    return max(int(limit) - used, 0) if limit.isdigit() else 2**63

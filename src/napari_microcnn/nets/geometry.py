@@ -1,0 +1,41 @@
+"""How far a network looks."""
+
+from __future__ import annotations
+
+from napari_microcnn.config import UNetConfig
+
+
+def receptive_radius(config: UNetConfig) -> int:
+    """Return the distance in pixels beyond which no input pixel can change an output pixel.
+
+    Level by level from the bottom: the two 3 x 3 convolutions of the bottleneck reach 2 of its
+    pixels; one level up these are twice as many pixels, plus 1 for the position within the 2 x 2
+    pool, plus 2 for the encoder's and 2 for the decoder's convolutions.
+
+    Examples
+    --------
+    >>> receptive_radius(UNetConfig(depth=4))
+    107
+    """
+    radius = 2
+    for _ in range(config.depth):
+        radius = 2 * radius + 1 + 4
+    return radius
+
+
+def halo(config: UNetConfig) -> int:
+    """Return the margin in pixels that makes a tile's answer equal to the whole image's.
+
+    It is valid for tiles that start and end on multiples of ``2**depth``: their outermost pixels
+    lie at the edge of a pooling cell, so the ``2**depth - 1`` pixels that `receptive_radius`
+    reckons for the position within the cell are not needed. The margin is itself a multiple of
+    ``2**depth``, so that windows stay aligned.
+
+    Examples
+    --------
+    >>> halo(UNetConfig(depth=4))
+    96
+    """
+    step: int = 2**config.depth
+    reach = receptive_radius(config) - (step - 1)
+    return -(-reach // step) * step

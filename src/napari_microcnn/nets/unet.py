@@ -1,0 +1,87 @@
+"""U-Net (Ronneberger, Fischer and Brox, 2015), with padded convolutions and batch normalisation."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_microcnn.config import UNetConfig
+
+
+def convolutions(channels: int, filters: int) -> nn.Sequential:
+    """Two 3 x 3 convolutions, each with batch normalisation and ReLU.
+
+    Batch and not group or instance normalisation: in inference it is a constant scale and shift,
+    so the answer for a pixel does not depend on how the image was cut into tiles.
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, filters, 3, padding=1, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(filters, filters, 3, padding=1, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    """Encoder, bottleneck, decoder with skip connections, and a class score for every pixel.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Channels in, classes out, width and depth.
+
+    Examples
+    --------
+    >>> net = UNet(UNetConfig(channels=1, classes=2, width=4, depth=2))
+    >>> tuple(net(torch.zeros(1, 1, 32, 48)).shape)
+    (1, 2, 32, 48)
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.width * 2**level for level in range(config.depth + 1)]
+        levels = list(pairwise(widths))  # (narrow, wide) from the finest level down
+
+        self.encoder = nn.ModuleList(convolutions(i, o) for i, o in pairwise([config.channels, *widths[:-1]]))
+        self.bottleneck = convolutions(widths[-2], widths[-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in reversed(levels))
+        self.decoder = nn.ModuleList(convolutions(2 * narrow, narrow) for narrow, _ in reversed(levels))
+        self.head = nn.Conv2d(config.width, config.classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits, (N, K, H, W), of images (N, C, H, W).
+
+        Raises
+        ------
+        ValueError
+            If the number of channels is wrong or a side is not a multiple of ``2**depth``.
+        """
+        self._check(x.shape)
+        skips: list[Tensor] = []
+        for block in self.encoder:
+            x = block(x)  # (N, width * 2**level, H / 2**level, W / 2**level)
+            skips.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = self.bottleneck(x)
+        for up, block in zip(self.up, self.decoder, strict=True):
+            x = block(torch.cat([up(x), skips.pop()], dim=1))
+        logits: Tensor = self.head(x)  # (N, K, H, W)
+        return logits
+
+    def _check(self, shape: torch.Size) -> None:
+        channels, step = self.config.channels, 2**self.config.depth
+        if len(shape) != 4 or shape[1] != channels:
+            raise ValueError(f"This network takes images (N, {channels}, H, W), not an array of shape {tuple(shape)}.")
+        height, width = shape[2:]
+        if height % step or width % step or not height or not width:
+            padded = tuple(max(1, -(-side // step)) * step for side in (height, width))
+            raise ValueError(
+                f"A network of depth {self.config.depth} takes sides that are multiples of {step}, "
+                f"not {height} x {width}; pad the image to {padded[0]} x {padded[1]}."
+            )

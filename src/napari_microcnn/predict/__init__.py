@@ -1,0 +1,1 @@
+"""From a micrograph and a model to an answer."""

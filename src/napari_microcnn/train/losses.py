@@ -1,0 +1,52 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_microcnn.data import IGNORE
+
+
+def segmentation_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy plus Dice loss over the annotated pixels.
+
+    Cross-entropy makes every pixel right, Dice every class: together small classes count.
+
+    Parameters
+    ----------
+    logits : Tensor, (N, K, H, W) float32
+    targets : Tensor, (N, H, W) int64
+        Class indices 0..K-1, or `IGNORE`.
+    weights : Tensor, (K,) float32, optional
+        Weight of every class in the cross-entropy.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 (with a gradient) where nothing is annotated.
+    """
+    annotated = targets != IGNORE
+    scores = logits.permute(0, 2, 3, 1)[annotated]  # (M, K)
+    truth = targets[annotated]  # (M,)
+    if truth.numel() == 0:
+        return logits.sum() * 0
+    cross_entropy = functional.cross_entropy(scores, truth, weight=weights)
+    return cross_entropy + dice_loss(scores.softmax(dim=1), truth)
+
+
+def dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """Return 1 minus the soft Dice score, averaged over the classes that occur in `truth`.
+
+    Parameters
+    ----------
+    probabilities : Tensor, (M, K)
+    truth : Tensor, (M,) int64
+    """
+    wanted = functional.one_hot(truth, probabilities.shape[1]).to(probabilities.dtype)  # (M, K)
+    overlap = (probabilities * wanted).sum(dim=0)
+    size = probabilities.sum(dim=0) + wanted.sum(dim=0)
+    present = wanted.sum(dim=0) > 0
+    score: Tensor = 1 - (2 * overlap / size.clamp_min(torch.finfo(size.dtype).eps))[present].mean()
+    return score
