@@ -1,0 +1,85 @@
+"""The commands together, and how a run of one ends: 0, 2 with one line, or 130."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from napari_microcnn.cli import demo, measure, models, segment, synth, train, window
+from napari_microcnn.cli.options import one_line
+from napari_microcnn.cli.running import say
+
+USER_MISTAKE, INTERRUPTED = 2, 130
+
+_COMMANDS = ("open", "demo", "synth", "train", "segment", "measure", "models")
+
+app = typer.Typer(
+    name="napari-microcnn",
+    help="Segment micrographs, teach the network with a few strokes, measure grains, phases and particles. "
+    "Without a command: open napari with the docks, and the given files.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("open", help="Open files in napari with the docks; the word 'open' may be left out.")(window.open_window)
+app.command("demo", help="The main job without a screen, on the built-in micrograph.")(demo.demo)
+app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exact labels.")
+app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
+app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
+app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
+app.add_typer(models.app, name="models", help="List and describe models.")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("napari-microcnn"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program a mistake was found.")] = False,
+) -> None:
+    """Take the options that stand before the command; both act elsewhere."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of this process by default.
+
+    Returns
+    -------
+    int
+        0: done; 2: a mistake that the user can mend, told in one line; 130: interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or (words[0] not in _COMMANDS and not words[0].startswith("-")):
+        words.insert(0, "open")
+    # Usage errors have a common base, which typer does not export (and older versions take from click).
+    usage_errors = typer.BadParameter.__mro__[1]
+    try:
+        code = app(words, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        say("Interrupted.")
+        return INTERRUPTED
+    except usage_errors as error:
+        say(one_line(error.format_message()) if hasattr(error, "format_message") else str(error))
+        return USER_MISTAKE
+    except (ValueError, OSError) as error:
+        if "--debug" in words[:1]:
+            raise
+        say(one_line(error))
+        return USER_MISTAKE
+    return code if isinstance(code, int) else 0

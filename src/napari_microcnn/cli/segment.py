@@ -1,0 +1,108 @@
+"""``napari-microcnn segment``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_microcnn.cli.inputs import named_files, stem_of
+from napari_microcnn.cli.options import one_line, takes_settings
+from napari_microcnn.cli.running import follow, output_folder, say
+from napari_microcnn.config import SegmentConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_microcnn.micrograph import Micrograph
+    from napari_microcnn.models import Model
+    from napari_microcnn.predict.segment import Segmentation
+
+
+@takes_settings("settings", SegmentConfig, without=("keep_probabilities",))
+def segment_files(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
+    model: Annotated[str, typer.Option("--model", help="Name of a shipped model, or a model file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
+    settings: SegmentConfig,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Write STEM_probabilities.tif too.")] = False,
+) -> None:
+    """Segment images; a file that cannot be done is told and does not stop the others.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be done, or after the last file if one of them failed.
+    """
+    files = named_files(inputs)
+
+    from napari_microcnn.io.read import read_micrograph
+    from napari_microcnn.models import load_model
+
+    loaded = load_model(model)
+    output_folder(output)
+    settings = settings.model_copy(update={"keep_probabilities": probabilities})
+    failed: list[str] = []
+    for path in files:
+        try:
+            micrograph = read_micrograph(path)
+            written = segment_and_write(micrograph, loaded, settings, output, command=_command(path, model, settings))
+        except (ValueError, OSError) as error:
+            failed.append(f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error))
+            if len(files) > 1:
+                say(failed[-1])
+            continue
+        typer.echo("\n".join(str(name) for name in written))
+    if failed:
+        raise ValueError(failed[0] if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
+
+
+def segment_and_write(
+    micrograph: Micrograph, model: Model, settings: SegmentConfig, folder: Path, command: str
+) -> list[Path]:
+    """Segment one micrograph and write class map, labels, table and provenance; returns the files."""
+    from napari_microcnn.predict.segment import segment
+
+    result = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
+    return write_segmentation(result, folder, command)
+
+
+def write_segmentation(result: Segmentation, folder: Path, command: str) -> list[Path]:
+    """Measure the objects of a segmentation and write everything; returns the files."""
+    from napari_microcnn.io.export import export_segmentation
+    from napari_microcnn.io.provenance import provenance
+    from napari_microcnn.measure.objects import measure_objects
+
+    micrograph = result.micrograph
+    table = None
+    if result.labels is not None:
+        table = measure_objects(result.labels, micrograph.calibration)
+    told: dict[str, Any] = provenance(
+        micrograph=micrograph, model=result.model.info(), settings=result.config.model_dump(), command=command
+    )
+    return export_segmentation(
+        folder,
+        stem_of(micrograph.path) if micrograph.path else micrograph.name,
+        classes=result.classes,
+        labels=result.labels,
+        probabilities=result.probabilities,
+        table=table,
+        calibration=micrograph.calibration,
+        axes=micrograph.axes.removesuffix("C"),
+        provenance=told,
+    )
+
+
+def _command(path: Path, model: str, settings: SegmentConfig) -> str:
+    """Return the command line that does the same again."""
+    import shlex
+
+    words: list[str] = ["napari-microcnn", "segment", str(path), "--model", model, "-o", "."]
+    for name, value in settings.model_dump(exclude_defaults=True, exclude={"keep_probabilities"}).items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    if settings.keep_probabilities:
+        words.append("--probabilities")
+    return shlex.join(words)
+
+

@@ -1,0 +1,125 @@
+"""``napari-microcnn train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from napari_microcnn.cli.inputs import pairs
+from napari_microcnn.cli.options import takes_settings
+from napari_microcnn.cli.running import follow, output_folder, say
+from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
+from napari_microcnn.events import EpochDone, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_microcnn.data.annotations import Annotated as AnnotatedImage
+    from napari_microcnn.events import Job
+    from napari_microcnn.models import Model
+
+
+@takes_settings("settings", TrainConfig)
+def train(
+    images: Annotated[Path, typer.Option("--images", help="Folder of micrographs.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Folder of label images with the same names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
+    settings: TrainConfig,
+    names: Annotated[
+        str | None, typer.Option(help="Names of the classes in the order of their numbers: pore,ligament")
+    ] = None,
+) -> None:
+    """Train a segmenter and save it; an interruption keeps the best model so far.
+
+    Raises
+    ------
+    ValueError
+        If images and labels do not fit together, or the model cannot be written.
+    """
+    if {"epochs", "minutes"} & settings.model_fields_set == {"epochs"}:  # a number of epochs replaces the time
+        settings = TrainConfig(**{**settings.model_dump(exclude_unset=True), "minutes": None})
+    if output.is_dir():
+        raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
+    output_folder(output.parent)
+    data = read_pairs(images, labels)
+    classes = classes_of(data, settings.dense, names.split(",") if names else [])
+
+    from napari_microcnn.train.segmenter import train_segmenter
+
+    train_and_save(train_segmenter(data, classes, settings), output)
+
+
+def train_and_save(job: Job[Model], output: Path) -> Model:
+    """Run a training and save its model; after an interruption save the best one that was reached."""
+    from napari_microcnn.models import save_model
+
+    best: list[EpochDone] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.best:
+            best[:] = [event]
+
+    try:
+        model = follow(job, "Training", keep)
+    except KeyboardInterrupt:
+        if best and best[0].model is not None:
+            path = save_model(best[0].model, output)
+            say(f"The best model so far (epoch {best[0].epoch}, IoU {best[0].iou:.3f}) is in {path}.")
+        else:
+            say("No epoch was finished, so there is no model to keep.")
+        raise
+    path = save_model(model, output)
+    score = f", IoU {best[0].iou:.3f} on held-out annotation in epoch {best[0].epoch}" if best else ""
+    typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
+    return model
+
+
+def read_pairs(images: Path, labels: Path) -> list[AnnotatedImage]:
+    """Read all images that have a label image of the same name.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or a label image does not fit its image.
+    """
+    from napari_microcnn.data.annotations import Annotated as AnnotatedImage
+    from napari_microcnn.io.read import read_micrograph
+
+    found, report = pairs(images, labels)
+    if report:
+        say(report)
+    data = []
+    for image_path, label_path in found:
+        micrograph, annotation = read_micrograph(image_path), read_micrograph(label_path)
+        if micrograph.stack_shape or annotation.axes != "YX":
+            raise ValueError(f"{image_path.name} and {label_path.name}: single images are needed here, not stacks.")
+        pixels = np.asarray(annotation.pixels)
+        data.append(AnnotatedImage(micrograph.pixels, pixels, image_path.name, micrograph.calibration))
+    return data
+
+
+def classes_of(data: Sequence[AnnotatedImage], dense: bool, names: Sequence[str]) -> list[ClassInfo]:
+    """Return the classes that occur in the annotations, with names and colours.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, an id too large, or not one name per class.
+    """
+    values = sorted({int(value) for entry in data for value in np.unique(entry.annotation)})
+    ids = [value for value in values if dense or value != 0]
+    if ids and not 0 <= ids[0] <= ids[-1] <= 254:
+        raise ValueError(f"Class ids go from 0 to 254, but the label images hold {ids[0]} to {ids[-1]}.")
+    if len(ids) < 2:
+        hint = "" if dense else "; 0 counts as not annotated, unless --dense is given"
+        raise ValueError(f"At least two classes are needed, but the label images hold {ids or 'none'}{hint}.")
+    if names and len(names) != len(ids):
+        raise ValueError(f"--names gives {len(names)} names, but the label images hold {len(ids)} classes: {ids}.")
+    texts = [name.strip() for name in names] or [f"class {value}" for value in ids]
+    return [
+        ClassInfo(id=value, name=text, colour=PALETTE[index % len(PALETTE)])
+        for index, (value, text) in enumerate(zip(ids, texts, strict=True))
+    ]
