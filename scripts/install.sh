@@ -17,29 +17,27 @@ for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11
     fi
 done
 if [ -z "$python" ]; then
-    say "Python 3.11 or newer is needed and none was found. Install one and name it: make $level PYTHON=/path/to/python3"
+    say "Python 3.11 or newer is needed and none was found. Install one (on Ubuntu 22.04: sudo apt-get install -y"
+    say "python3.11 python3.11-venv), or name one that is there: make $level PYTHON=/path/to/python3"
     exit 1
 fi
 
 # --- what the system must bring -----------------------------------------------------------------
 missing=()
+has() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]; }
 want() { # want PACKAGE...: remember the Debian packages that are not installed
     local package
-    for package in "$@"; do
-        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
-            missing+=("$package")
-        fi
-    done
+    for package in "$@"; do has "$package" || missing+=("$package"); done
 }
 
 if [ ! -x .venv/bin/python ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if [ "$python" = python3 ]; then missing+=(python3-venv); else missing+=("$(basename "$python")-venv"); fi
 fi
 if [ "$(uname -s)" = Linux ] && [ "$level" != demo ] && command -v dpkg-query >/dev/null; then
-    glib=libglib2.0-0 # renamed with the change of the time type in Debian 13 and Ubuntu 24.04
-    if command -v apt-cache >/dev/null && apt-cache show libglib2.0-0t64 >/dev/null 2>&1; then glib=libglib2.0-0t64; fi
-    want libegl1 libgl1 libgl1-mesa-dri "$glib" libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 \
+    want libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 \
         libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-randr0 libxcb-shape0
+    # Renamed with the wider time type of Debian 13 and Ubuntu 24.04, where the old name is only an alias.
+    has libglib2.0-0t64 || want libglib2.0-0
     if [ "$level" = test ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then want xvfb xauth; fi
 elif [ "$level" = test ] && [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] &&
     ! command -v xvfb-run >/dev/null; then
