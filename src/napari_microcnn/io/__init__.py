@@ -1,0 +1,1 @@
+"""Reading with calibration; writing masks, tables and provenance."""

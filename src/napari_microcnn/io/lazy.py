@@ -1,0 +1,104 @@
+"""TIFF pixels that stay in the file until they are asked for."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import zarr
+from tifffile import TiffFile, TiffPageSeries
+
+from napari_microcnn.io.errors import ReadError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK_BYTES = 16 << 20
+"""Aimed size of a dask chunk: big enough that the graph stays small, small beside a tile's network memory."""
+
+
+class TiffPixels:
+    """The first series of a TIFF file as something that can be sliced.
+
+    Uncompressed contiguous data is mapped, everything else decoded strip by strip or tile by
+    tile. The file is opened when it is first needed, and again in another process after
+    pickling, so that a dask graph holds no more than a path.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+    series : tifffile.TiffPageSeries
+        Its first series, of a file that is open.
+    """
+
+    def __init__(self, path: Path, series: TiffPageSeries) -> None:
+        self.path = path
+        self.shape = tuple(int(n) for n in series.shape)
+        self.dtype = np.dtype(series.dtype)
+        self.ndim = len(self.shape)
+        self.axes = str(series.axes)
+        keyframe = series.keyframe
+        mappable = series.dataoffset is not None and keyframe.is_contiguous and keyframe.is_final
+        self._offset = series.dataoffset if mappable else None
+        self._stored = self.dtype.newbyteorder(series.parent.byteorder if series.parent is not None else "=")
+        self._handles = threading.Lock()
+        self._zarr: Any = None
+
+    def __getitem__(self, region: Any) -> NDArray[Any]:
+        """Read a region, in the byte order of this machine."""
+        try:
+            if self._offset is not None:
+                pixels = np.memmap(self.path, self._stored, "r", self._offset, self.shape)[region]
+            else:
+                pixels = np.asarray(self._opened()[region])
+        except (OSError, ValueError, RuntimeError, IndexError, KeyError) as error:
+            raise ReadError(
+                f"{self.path.name} could not be read to the end: it was moved, changed or is damaged; open it again."
+            ) from error
+        return np.array(pixels, dtype=self.dtype.newbyteorder("="))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_handles", "_zarr")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _handles=threading.Lock(), _zarr=None)
+
+    def as_dask(self) -> da.Array:
+        """Return the pixels as a dask array whose chunks are multiples of the file's strips or tiles."""
+        stat = self.path.stat()
+        name = f"tiff-{da.core.tokenize(str(self.path.resolve()), stat.st_mtime_ns, stat.st_size, self.shape)}"
+        array = da.from_array(self, chunks=self._chunks(), name=name, asarray=False, meta=np.empty(0, self.dtype))
+        return array.astype(self.dtype.newbyteorder("="))
+
+    def _opened(self) -> Any:
+        with self._handles:
+            if self._zarr is None:
+                tif = TiffFile(self.path)
+                store = tif.series[0].aszarr(level=0)
+                weakref.finalize(self, _close, store, tif)
+                self._zarr = zarr.open(store, mode="r")
+            return self._zarr
+
+    def _chunks(self) -> tuple[int, ...]:
+        stored = self.shape if self._offset is not None else tuple(int(n) for n in self._opened().chunks)
+        sizes = [1] * self.ndim
+        samples = self.shape[self.axes.index("S")] if "S" in self.axes else 1
+        if "S" in self.axes:
+            sizes[self.axes.index("S")] = samples
+        y, x = self.axes.index("Y"), self.axes.index("X")
+        pixels = max(1, CHUNK_BYTES // (self.dtype.itemsize * samples))
+        unit_y, unit_x = (1, 1) if self._offset is not None else (stored[y], stored[x])
+        side = max(1, int(pixels**0.5))
+        sizes[x] = min(self.shape[x], unit_x * max(1, side // unit_x))
+        sizes[y] = min(self.shape[y], unit_y * max(1, pixels // sizes[x] // unit_y))
+        return tuple(sizes)
+
+
+def _close(store: Any, tif: TiffFile) -> None:
+    store.close()
+    tif.close()
