@@ -1,0 +1,150 @@
+"""Named looks of polycrystals, and random ones to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.config import ImagingConfig, VoronoiConfig
+from napari_microcnn.synth.imaging import image
+from napari_microcnn.synth.voronoi import Microstructure, voronoi
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticMicrograph:
+    """A synthetic micrograph with everything that is true about it.
+
+    Attributes
+    ----------
+    image : numpy.ndarray
+        (Y, X) uint8.
+    structure : Microstructure
+        Grains, boundaries and triple points.
+    imaging : ImagingConfig
+    seed : int
+    """
+
+    image: NDArray[np.uint8]
+    structure: Microstructure
+    imaging: ImagingConfig
+    seed: int
+
+
+LOOKS: dict[str, tuple[VoronoiConfig, ImagingConfig]] = {
+    "etched": (
+        VoronoiConfig(regularity=0.5, thickness=2.5, size_spread=0.3, curvature=0.3),
+        ImagingConfig(lines="dark", line_contrast=0.6, grain_contrast=0.03, precipitates=1, pits=0.5, scratches=2,
+                      uneven_etching=0.2, brightness=0.75),
+    ),
+    "channelling": (
+        VoronoiConfig(regularity=0.3, thickness=1.5, size_spread=0.4, curvature=0.2, twins=0.3),
+        ImagingConfig(lines="none", grain_contrast=0.3, texture=0.03, shot_noise=0.05, readout_noise=0.04),
+    ),
+    "band contrast": (
+        VoronoiConfig(regularity=0.2, thickness=3, size_spread=0.5, curvature=0.2, lamellae=0.3),
+        ImagingConfig(lines="dark", line_contrast=0.7, line_spread=0.6, grain_contrast=0.08, shot_noise=0.05, blur=1.2,
+                      noise_scale=0.6, brightness=0.75),
+    ),
+    "bright lines": (
+        VoronoiConfig(regularity=0.5, thickness=2.5, size_spread=0.3, elongation=2.5, direction=30),
+        ImagingConfig(lines="bright", line_contrast=0.5, grain_contrast=0.06, scratches=6, brightness=0.35),
+    ),
+    "texture": (
+        VoronoiConfig(regularity=0.2, thickness=1.5, size_spread=0.4, curvature=0.5, roughness=0.6, merging=0.4),
+        ImagingConfig(lines="none", grain_contrast=0.12, texture=0.15, texture_scale=2.5, pits=1, readout_noise=0.03,
+                      noise_scale=0.4),
+    ),
+}  # fmt: skip
+"""Structure and imaging of well-known kinds of micrographs."""
+
+
+def polycrystal(structure: VoronoiConfig, imaging: ImagingConfig, seed: int = 0) -> SyntheticMicrograph:
+    """Make a synthetic micrograph of a polycrystal.
+
+    Parameters
+    ----------
+    structure : VoronoiConfig
+    imaging : ImagingConfig
+    seed : int
+        The same seed gives the same grains and the same picture.
+
+    Returns
+    -------
+    SyntheticMicrograph
+
+    Examples
+    --------
+    >>> made = polycrystal(*LOOKS["etched"], seed=1)
+    >>> made.image.shape
+    (256, 256)
+    """
+    made = voronoi(structure, seed)
+    return SyntheticMicrograph(image(made, imaging, seed), made, imaging, seed)
+
+
+def random_look(seed: int, height: int, width: int) -> tuple[VoronoiConfig, ImagingConfig]:
+    """Draw a structure and an imaging as varied as micrographs of polycrystals are.
+
+    Parameters
+    ----------
+    seed : int
+    height, width : int
+        Image size in pixels.
+    """
+    rng = np.random.default_rng([seed, 3])
+    return _random_structure(rng, height, width), _random_imaging(rng)
+
+
+def _sometimes(rng: np.random.Generator, chance: float, low: float, high: float) -> float:
+    """Return 0, or with the given chance a number between the bounds."""
+    value = rng.uniform(low, high)
+    return float(value) if rng.random() < chance else 0.0
+
+
+def _random_structure(rng: np.random.Generator, height: int, width: int) -> VoronoiConfig:
+    spacing = float(np.exp(rng.uniform(np.log(11), np.log(75))))
+    return VoronoiConfig(
+        height=height,
+        width=width,
+        grains=max(2, round(height * width / spacing**2)),
+        regularity=float(rng.uniform(0.1, 0.8)),
+        thickness=float(min(np.exp(rng.uniform(np.log(1), np.log(6))), 0.22 * spacing)),
+        size_spread=float(rng.uniform(0, 0.6)),
+        elongation=float(np.exp(abs(rng.normal(0, 0.45)))) if rng.random() < 0.6 else 1.0,
+        direction=float(rng.uniform(0, 180)),
+        curvature=float(rng.uniform(0, 0.8)),
+        roughness=_sometimes(rng, 0.5, 0.1, 1),
+        merging=_sometimes(rng, 0.4, 0.1, 0.6),
+        lamellae=_sometimes(rng, 0.35, 0.1, 0.7),
+        twins=_sometimes(rng, 0.25, 0.1, 0.6),
+    )
+
+
+def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
+    lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
+    steps = float(rng.uniform(0.06, 0.35)) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
+    noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.12))))
+    return ImagingConfig(
+        lines=lines,
+        line_contrast=float(rng.uniform(0.12, 0.9)),
+        line_spread=float(rng.uniform(0, 0.9)),
+        grain_contrast=steps,
+        texture=_sometimes(rng, 0.7, 0.01, 0.3) * (0.4 + 2 * steps),
+        texture_scale=float(np.exp(rng.uniform(np.log(1.2), np.log(8)))),
+        relief=_sometimes(rng, 0.25, 0.05, 0.5),
+        twin_contrast=float(rng.uniform(0.02, 0.12)),
+        uneven_etching=_sometimes(rng, 0.4, 0.1, 0.6),
+        precipitates=_sometimes(rng, 0.35, 0.5, 12),
+        pits=_sometimes(rng, 0.4, 0.3, 6),
+        scratches=int(rng.integers(1, 12)) if rng.random() < 0.3 else 0,
+        illumination=_sometimes(rng, 0.6, 0.1, 1),
+        charging=_sometimes(rng, 0.2, 0.1, 1),
+        blur=float(rng.uniform(0.3, 1.8)),
+        shot_noise=noise * float(rng.uniform(0, 1)),
+        readout_noise=noise * float(rng.uniform(0, 1)),
+        noise_scale=_sometimes(rng, 0.5, 0.2, 1.2),
+        brightness=float(rng.uniform(0.25, 0.8)),
+        gamma=float(np.exp(rng.normal(0, 0.3))),
+    )
