@@ -77,18 +77,18 @@ def test_a_usage_mistake_is_one_line(capsys, words: list[str]) -> None:
     assert told.err.count("\n") == 1, told.err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["segment", "--help"], ["synth", "voronoi", "--help"]])
+@pytest.mark.parametrize("words", [[], ["train"], ["segment"], ["synth", "voronoi"]])
 def test_help(capsys, words: list[str]) -> None:
-    assert main(words) == 0
+    assert main([*words, "--help"]) == 0
     assert "Usage: napari-microcnn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["synth", "voronoi"], ["train"], ["segment"], ["models", "list"], ["models", "info"], ["measure", "grains"]],
+    ["demo", "synth voronoi", "train", "segment", "models list", "models info", "measure grains"],
 )
-def test_every_command_takes_a_device(capsys, command: list[str]) -> None:
-    assert main([*command, "--help"]) == 0
+def test_every_command_takes_a_device(capsys, command: str) -> None:
+    assert main([*command.split(), "--help"]) == 0
     assert "--device" in capsys.readouterr().out
 
 

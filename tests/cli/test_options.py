@@ -48,7 +48,8 @@ def test_without_options_the_defaults_of_the_settings_rule(bake) -> None:
 
 
 def test_every_kind_of_option_reaches_the_settings(bake) -> None:
-    oven = bake("--minutes", "2.5", "--shelves", "4", "--heat", "bottom", "--no-fan", "--recipe", "cake", "--guests", "3")
+    words = "--minutes 2.5 --shelves 4 --heat bottom --no-fan --recipe cake --guests 3"
+    oven = bake(*words.split())
     assert oven == Oven(minutes=2.5, shelves=4, heat="bottom", fan=False, recipe="cake")
     assert oven.model_fields_set == set(Oven.model_fields)
 

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
-from napari_microcnn.cli import demo, measure, models, segment, synth, train, window
+from napari_microcnn.cli import demo, models, segment, synth, train, window
 from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
 
 USER_MISTAKE, INTERRUPTED = 2, 130
+
+# Usage errors have a common base, which typer does not export (and older versions take from click).
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 _COMMANDS = ("open", "demo", "synth", "train", "segment", "measure", "models")
 
@@ -29,7 +32,6 @@ app.command("demo", help="The main job without a screen, on the built-in microgr
 app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exact labels.")
 app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
-app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
 app.add_typer(models.app, name="models", help="List and describe models.")
 
 
@@ -67,19 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0] not in _COMMANDS and not words[0].startswith("-")):
         words.insert(0, "open")
-    # Usage errors have a common base, which typer does not export (and older versions take from click).
-    usage_errors = typer.BadParameter.__mro__[1]
     try:
-        code = app(words, standalone_mode=False)
+        code = app(words, prog_name="napari-microcnn", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        say("Interrupted.")
-        return INTERRUPTED
-    except usage_errors as error:
-        say(one_line(error.format_message()) if hasattr(error, "format_message") else str(error))
+        code = INTERRUPTED
+    except _UsageError as error:
+        say(one_line(error.format_message() if hasattr(error, "format_message") else error))
         return USER_MISTAKE
     except (ValueError, OSError) as error:
         if "--debug" in words[:1]:
             raise
         say(one_line(error))
         return USER_MISTAKE
+    if code == INTERRUPTED:  # which typer returns or raises, depending on its version
+        say("Interrupted.")
     return code if isinstance(code, int) else 0

@@ -77,8 +77,8 @@ def build(model: type[S], values: dict[str, Any]) -> S:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        expected = describe(model.model_fields[name])
-        raise ValueError(f"--{name.replace('_', '-')} {first['input']!r}: {first['msg'].lower()} ({expected}).") from None
+        told = f"{first['msg'].lower()} ({describe(model.model_fields[name])})"
+        raise ValueError(f"--{name.replace('_', '-')} {first['input']!r}: {told}.") from None
 
 
 def describe(info: FieldInfo) -> str:

@@ -13,8 +13,6 @@ from napari_microcnn.cli.running import follow, output_folder, say
 from napari_microcnn.config import SegmentConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_microcnn.micrograph import Micrograph
     from napari_microcnn.models import Model
     from napari_microcnn.predict.segment import Segmentation

@@ -1,0 +1,31 @@
+"""Run benchmarks: ``python -m benchmarks [NAME ...]``; without a name all of them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+NAMES = ("imports", "synth", "tiles", "grains", "heartbeat")
+
+
+def main() -> None:
+    """Run what was asked for, print every table and keep it in results/."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--keep", action="store_true", help="write the tables to benchmarks/results")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(NAMES)
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
+    for name in arguments.names or NAMES:
+        table = importlib.import_module(f"benchmarks.{name}").run()
+        print(table, end="\n\n", flush=True)
+        if arguments.keep and table.rows:
+            folder = Path(__file__).parent / "results"
+            folder.mkdir(exist_ok=True)
+            (folder / f"{name}.md").write_text(f"{table}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Grain boundaries of the shipped model on real micrographs.
+
+The folders come from the environment variable MICROCNN_GRAINS (several: separated as in PATH). A
+folder holds ``image.*`` with ``boundary.*``, or ``images/`` with ``boundaries/`` of the same names;
+boundaries are white on black.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+from benchmarks.common import Table
+from napari_microcnn.events import result_of
+from napari_microcnn.io.read import read_micrograph
+from napari_microcnn.models import load_model
+from napari_microcnn.predict.segment import segment
+
+TOLERANCE = 3
+
+
+def run() -> Table:
+    """Score the model ``grain-boundaries`` with its default settings."""
+    table = Table(
+        "Grain boundaries, default settings",
+        ("folder", "pictures", "boundary F1 (3 px)", "precision", "recall", "mean intercept, predicted / true"),
+        note="" if os.environ.get("MICROCNN_GRAINS") else "MICROCNN_GRAINS names no folder with references.",
+    )
+    model = load_model("grain-boundaries")
+    for folder in os.environ.get("MICROCNN_GRAINS", "").split(os.pathsep):
+        if not folder:
+            continue
+        rows = []
+        for image, reference in _pairs(Path(folder)):
+            result = result_of(segment(read_micrograph(image), model))
+            rows.append(_scores(np.asarray(result.classes) == 1, _mask(reference)))
+        table.add(Path(folder).name, len(rows), *(float(value) for value in np.mean(rows, axis=0)))
+    return table
+
+
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    if (folder / "images").is_dir():
+        references = {path.stem: path for path in (folder / "boundaries").iterdir()}
+        return [(path, references[path.stem]) for path in sorted((folder / "images").iterdir())]
+    return [(next(folder.glob("image.*")), next(folder.glob("boundary.*")))]
+
+
+def _mask(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    pixels = np.asarray(read_micrograph(path).pixels)
+    return np.asarray((pixels[..., 0] if pixels.ndim == 3 else pixels) > 0)
+
+
+def _scores(found: np.ndarray, true: np.ndarray) -> tuple[float, float, float, float]:  # type: ignore[type-arg]
+    """Return F1, precision, recall and the ratio of the mean intercepts of two boundary maps."""
+    found, true = skeletonize(found), skeletonize(true)
+    precision, recall = _within(found, true), _within(true, found)
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return f1, precision, recall, _crossings(true) / max(_crossings(found), 1)
+
+
+def _within(points: np.ndarray, target: np.ndarray) -> float:  # type: ignore[type-arg]
+    if not points.any() or not target.any():
+        return 0.0
+    return float((ndimage.distance_transform_edt(~target)[points] <= TOLERANCE).mean())
+
+
+def _crossings(lines: np.ndarray) -> int:  # type: ignore[type-arg]
+    """Return how often all rows and columns meet a line; the mean intercept is inverse to it."""
+    return sum(int((way[:, 1:] & ~way[:, :-1]).sum()) for way in (lines, lines.T))

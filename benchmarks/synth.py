@@ -1,0 +1,38 @@
+"""Synthetic pictures per second."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from scipy import ndimage
+
+from benchmarks.common import Table, seconds
+from napari_microcnn.config import ImagingConfig, VoronoiConfig
+from napari_microcnn.synth import LOOKS, polycrystal, random_look
+
+SIDE, PICTURES = 256, 60
+
+
+def run() -> Table:
+    """Time pictures of 256 x 256 on one core, against a Gaussian filter of such a picture."""
+    grey = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+    unit = seconds(lambda: [ndimage.gaussian_filter(grey, 2.0) for _ in range(20)]) / 20
+    table = Table(
+        f"Synthetic pictures of {SIDE} x {SIDE}",
+        ("look", "pictures per CPU second", "times a Gaussian filter (sigma 2)", "bar (per s)"),
+        note="CPU seconds of the process, so that busy machines give the same figures.",
+    )
+    table.add("random, as in training", *_rate([random_look(seed, SIDE, SIDE) for seed in range(PICTURES)], unit), 30)
+    for name, look in LOOKS.items():
+        table.add(name, *_rate([look] * 20, unit), 30)
+    return table
+
+
+def _rate(looks: list[tuple[VoronoiConfig, ImagingConfig]], unit: float) -> tuple[float, float]:
+    polycrystal(*looks[0], seed=0)
+    start = time.process_time()
+    for seed, look in enumerate(looks):
+        polycrystal(*look, seed=seed)
+    each = (time.process_time() - start) / len(looks)
+    return 1 / each, each / unit
