@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import napari_microcnn
 
@@ -109,3 +111,11 @@ def test_nothing_is_pinned() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     block = text[text.index("dependencies = [") : text.index("[project.optional-dependencies]")]
     assert not re.search(r'"[^"]*(==|<)[^"]*"', block)
+
+
+@pytest.mark.parametrize("version", ["2.4.0", "2.5.1+cu124", "2.13.0+cpu", "3.0"])
+def test_the_torch_that_is_there_stays(version: str) -> None:
+    """As pip judges it: `pip install --dry-run napari-microcnn` would fetch another one only if this failed."""
+    wanted = [Requirement(text) for text in requires("napari-microcnn") or []]
+    assert all(each.specifier.contains(version) for each in wanted if each.name == "torch")
+    assert not {each.name for each in wanted} & {"torchvision", "torchaudio", "lightning", "monai"}
