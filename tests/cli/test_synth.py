@@ -15,7 +15,7 @@ def test_pictures_come_with_labels_and_all_to_make_them_again(tmp_path, capsys) 
     assert main([*words, "-o", str(tmp_path)]) == 0
     assert "2 pictures of 64 x 48 pixels" in capsys.readouterr().out
     for name in ("images", "labels", "grains"):
-        assert [path.name for path in sorted((tmp_path / name).iterdir())] == ["voronoi_000005.tif", "voronoi_000006.tif"]
+        assert sorted(path.stem for path in (tmp_path / name).iterdir()) == ["voronoi_000005", "voronoi_000006"]
     structure, imaging = LOOKS["etched"]
     structure = structure.model_copy(update={"height": 48, "width": 64, "grains": 9})
     made = polycrystal(structure, imaging.model_copy(update={"line_contrast": 0.9}), 5)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_microcnn.cli import main
+from napari_microcnn.cli import segment as segment_module
+from napari_microcnn.io.read import read_labels, read_micrograph
+
+
+def segment(folder: Path, model: Path | str, *words: str) -> int:
+    return main(["segment", *words, "--model", str(model), "-o", str(folder / "out")])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "out").iterdir())
+
+
+def test_every_file_has_its_results(pictures: Path, model: Path, capsys) -> None:
+    assert segment(pictures, model, str(pictures / "images"), "--min-size", "0") == 0
+    wanted = sorted(f"p{n}{rest}" for n in (0, 1) for rest in (".csv", ".json", "_classes.tif", "_labels.tif"))
+    assert names(pictures) == wanted
+    told = capsys.readouterr().out.splitlines()
+    assert sorted(Path(line).name for line in told) == wanted
+    classes = read_micrograph(pictures / "out" / "p0_classes.tif")
+    assert classes.calibration is not None
+    assert classes.calibration.to("µm").pixel_size == pytest.approx((0.5, 0.5))
+    assert set(np.unique(np.asarray(classes.pixels))) <= {1, 2}
+    labels = read_labels(pictures / "out" / "p0_labels.tif")
+    with (pictures / "out" / "p0.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(np.unique(labels[labels > 0]))
+
+
+def test_the_provenance_names_a_command_that_does_the_same(pictures: Path, model: Path, tmp_path: Path) -> None:
+    image = str(pictures / "images" / "p0.tif")
+    assert segment(pictures, model, image, "--tile", "32", "--precision", "float32") == 0
+    text = (pictures / "out" / "p0.json").read_text(encoding="utf-8")
+    command = str(json.loads(text)["command"])
+    assert "--tile 32 --precision float32" in command
+    words = [str(tmp_path / "again") if word == "." else word for word in command.split()[1:]]
+    assert main(words) == 0
+    again, first = (read_labels(place / "p0_classes.tif") for place in (tmp_path / "again", pictures / "out"))
+    np.testing.assert_array_equal(again, first)
+
+
+def test_probabilities_are_written_when_asked_for(pictures: Path, model: Path) -> None:
+    assert segment(pictures, model, str(pictures / "images" / "p0.tif"), "--probabilities") == 0
+    assert "p0_probabilities.tif" in names(pictures)
+    probabilities = tifffile.imread(pictures / "out" / "p0_probabilities.tif")
+    assert probabilities.shape == (2, 64, 64)
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-2)
+
+
+def test_one_bad_file_does_not_stop_the_others(pictures: Path, model: Path, capsys) -> None:
+    (pictures / "images" / "p0.tif").write_text("not a picture")
+    assert segment(pictures, model, str(pictures / "images")) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "p0.tif" in told[0]
+    assert "1 of 2 files" in told[1]
+    assert all(name.startswith("p1") for name in names(pictures))
+
+
+@pytest.mark.parametrize("what", ["text", "nothing", "rgb", "no model", "no file", "output is a file"])
+def test_mistakes_are_told_in_one_line(pictures: Path, model: Path, capsys, what: str) -> None:
+    image, chosen = pictures / "images" / "p0.tif", str(model)
+    if what == "text":
+        image.write_text("not a picture")
+    elif what == "nothing":
+        image.write_bytes(b"")
+    elif what == "rgb":
+        tifffile.imwrite(image, np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), photometric="rgb")
+    elif what == "no model":
+        chosen = "steel"
+    elif what == "no file":
+        image.unlink()
+    elif what == "output is a file":
+        (pictures / "out").touch()
+    assert segment(pictures, chosen, str(image)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1, told.err
+    assert not (pictures / "out").is_dir() or names(pictures) == []
+
+
+def test_an_interruption_keeps_the_finished_files(pictures: Path, model: Path, monkeypatch, capsys) -> None:
+    real = segment_module.segment_and_write
+
+    def second_is_interrupted(micrograph, *rest, **named) -> list[Path]:
+        if micrograph.name == "p1":
+            raise KeyboardInterrupt
+        return real(micrograph, *rest, **named)
+
+    monkeypatch.setattr(segment_module, "segment_and_write", second_is_interrupted)
+    assert segment(pictures, model, str(pictures / "images")) == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert names(pictures) == ["p0.csv", "p0.json", "p0_classes.tif", "p0_labels.tif"]
