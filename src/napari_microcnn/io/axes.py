@@ -12,7 +12,7 @@ from napari_microcnn.micrograph import Pixels
 _CHANNELS = "CS"  # tifffile's letters for channels and for samples of a pixel
 
 
-def normalise_axes(pixels: Pixels, axes: str) -> tuple[Pixels, str]:
+def normalise_axes(pixels: Pixels, axes: str, name: str = "The image") -> tuple[Pixels, str]:
     """Squeeze, rename and reorder axes.
 
     Axes of length one vanish, except Y and X. Channels (C) and samples (S) become one last
@@ -24,6 +24,8 @@ def normalise_axes(pixels: Pixels, axes: str) -> tuple[Pixels, str]:
         Any number of dimensions.
     axes : str
         One letter per dimension, as tifffile names them.
+    name : str
+        What messages call the image.
 
     Returns
     -------
@@ -39,14 +41,14 @@ def normalise_axes(pixels: Pixels, axes: str) -> tuple[Pixels, str]:
     """
     pixels, axes = _squeeze(pixels, axes)
     if "Y" not in axes or "X" not in axes:
-        raise ReadError(f"There is no image plane in data with the axes {axes!r}; a micrograph needs rows and columns.")
+        raise ReadError(f"{name} has the axes {axes!r}, but a micrograph needs rows and columns (YX).")
     if pixels.ndim > 4:
         lengths = " x ".join(f"{axis}={n}" for axis, n in zip(axes, pixels.shape, strict=True))
         raise ReadError(
-            f"The image has {pixels.ndim} dimensions ({lengths}), but at most four can be used; "
+            f"{name} has {pixels.ndim} dimensions ({lengths}), but at most four can be used; "
             "save one time point, one depth or one channel of it as a file of its own."
         )
-    axes = _name_pages(axes)
+    axes = _name_pages(axes, name)
     order = sorted(range(len(axes)), key=lambda i: "TZYXCS".index(axes[i]))
     pixels, axes = pixels.transpose(order), "".join(axes[i] for i in order)
     if axes.endswith("CS"):
@@ -59,7 +61,7 @@ def _squeeze(pixels: Pixels, axes: str) -> tuple[Pixels, str]:
     return pixels.squeeze(gone), "".join(axis for i, axis in enumerate(axes) if i not in gone)
 
 
-def _name_pages(axes: str) -> str:
+def _name_pages(axes: str, name: str) -> str:
     """Call axes of unknown meaning Z, or T when Z is taken."""
     named = ""
     for axis in axes:
@@ -68,7 +70,9 @@ def _name_pages(axes: str) -> str:
             continue
         free = [letter for letter in "ZT" if letter not in axes and letter not in named]
         if not free:
-            raise ReadError(f"The axes {axes!r} have no place for {axis!r}; save one page of the image as its own file.")
+            raise ReadError(
+                f"{name} has the axes {axes!r}, with no place for {axis!r}; save one page of it as a file of its own."
+            )
         named += free[0]
     return named
 

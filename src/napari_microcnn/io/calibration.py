@@ -8,7 +8,7 @@ that is tried in order; another vendor is one more function in it.
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
@@ -43,8 +43,8 @@ def ome(tif: TiffFile) -> Calibration | None:
     if not text:
         return None
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError:
+        root = ET.fromstring(text)  # noqa: S314 - expat limits the expansion of entities
+    except ET.ParseError:
         return None
     pixels = next((node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"), None)
     if pixels is None or not _same_size(pixels.attrib, tif.pages.first):
@@ -153,7 +153,7 @@ def _metres(unit: object) -> float | None:
 
 
 def _length(value: object, unit: object) -> float | None:
-    """A length in metres, or None when it is not a positive length."""
+    """Return a length in metres, or None when it is not a positive length."""
     scale = _metres(unit)
     try:
         number = float(value)  # type: ignore[arg-type]

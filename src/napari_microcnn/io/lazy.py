@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import zarr
+from dask.base import tokenize
 from tifffile import TiffFile, TiffPageSeries
 
 from napari_microcnn.io.errors import ReadError
@@ -39,7 +40,7 @@ class TiffPixels:
     def __init__(self, path: Path, series: TiffPageSeries) -> None:
         self.path = path
         self.shape = tuple(int(n) for n in series.shape)
-        self.dtype = np.dtype(series.dtype)
+        self.dtype = np.dtype(series.dtype).newbyteorder("=")
         self.ndim = len(self.shape)
         self.axes = str(series.axes)
         keyframe = series.keyframe
@@ -56,11 +57,11 @@ class TiffPixels:
                 pixels = np.memmap(self.path, self._stored, "r", self._offset, self.shape)[region]
             else:
                 pixels = np.asarray(self._opened()[region])
-        except (OSError, ValueError, RuntimeError, IndexError, KeyError) as error:
+        except (OSError, EOFError, ValueError, RuntimeError, IndexError, KeyError, TypeError, AssertionError) as error:
             raise ReadError(
                 f"{self.path.name} could not be read to the end: it was moved, changed or is damaged; open it again."
             ) from error
-        return np.array(pixels, dtype=self.dtype.newbyteorder("="))
+        return np.array(pixels, dtype=self.dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("_handles", "_zarr")}
@@ -71,9 +72,12 @@ class TiffPixels:
     def as_dask(self) -> da.Array:
         """Return the pixels as a dask array whose chunks are multiples of the file's strips or tiles."""
         stat = self.path.stat()
-        name = f"tiff-{da.core.tokenize(str(self.path.resolve()), stat.st_mtime_ns, stat.st_size, self.shape)}"
-        array = da.from_array(self, chunks=self._chunks(), name=name, asarray=False, meta=np.empty(0, self.dtype))
-        return array.astype(self.dtype.newbyteorder("="))
+        name = f"tiff-{tokenize(str(self.path.resolve()), stat.st_mtime_ns, stat.st_size, self.shape)}"
+        # Slicing gives plain arrays already, so dask need not convert or copy.
+        array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
+            self, chunks=self._chunks(), name=name, asarray=False, meta=np.empty(0, self.dtype)
+        )
+        return array
 
     def _opened(self) -> Any:
         with self._handles:

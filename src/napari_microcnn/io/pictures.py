@@ -18,6 +18,9 @@ from napari_microcnn.micrograph import Micrograph
 _MAX_RATIO = {"PNG": 1100, "JPEG": 4000, "BMP": 256}
 """How many bytes of pixels a byte of a file can hold at most: deflate packs 1032 into one."""
 
+_PLAIN_MODES = ("1", "L", "I", "F", "I;16", "LA", "RGB", "RGBA")
+"""Pillow's modes that are numbers as they stand; everything else becomes RGB."""
+
 _DAMAGED = (OSError, ValueError, RuntimeError, SyntaxError, struct.error, IndexError, TypeError, EOFError)
 
 
@@ -76,9 +79,7 @@ def _with_pillow(path: Path, kind: str, raw: bool) -> np.ndarray[Any, Any]:
         with Image.open(path, formats=[kind]) as opened:
             _check(path, kind, *opened.size, len(opened.getbands()), path.stat().st_size)
             picture: Image.Image = opened if raw else ImageOps.exif_transpose(opened)
-            if picture.mode in ("P", "PA") and not raw:
-                picture = picture.convert("RGB")
-            elif picture.mode not in ("1", "L", "I", "F", "I;16", "LA", "RGB", "RGBA", "P"):
+            if picture.mode not in _PLAIN_MODES and not (raw and picture.mode == "P"):
                 picture = picture.convert("RGB")
             return np.array(picture)
 

@@ -30,7 +30,7 @@ __all__ = ["LAZY_FROM_BYTES", "ReadError", "read_labels", "read_micrograph", "re
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Endings of the files that `read_micrograph` reads, such as ``".tif"``."""
+    """Return the endings of the files that `read_micrograph` reads, such as ``".tif"``."""
     return tuple(_SUFFIXES)
 
 

@@ -22,7 +22,7 @@ from napari_microcnn.micrograph import Micrograph, Pixels
 # What tifffile and its codecs raise on damaged files, as found by feeding it many.
 _DAMAGED = (
     TiffFileError, struct.error, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
-    ArithmeticError, RuntimeError, MemoryError,
+    ArithmeticError, RuntimeError, MemoryError, AssertionError,
 )  # fmt: skip
 _MAX_CHUNK = 2 << 30  # a strip or tile is decoded as a whole
 _SUSPICIOUS_CHUNK, _MAX_RATIO = 64 << 20, 100_000  # no codec packs a picture that well
@@ -53,14 +53,18 @@ def read_tiff(path: Path, name: str, lazy_from_bytes: int, *, raw: bool = False)
             series = tif.series[0] if tif.series else None
             if series is None:
                 raise ReadError(f"{path.name} holds no image; export it again.")
-            _check(path, tif, series, complaints)
+            _check(path, series, complaints)
             pixels, axes = _pixels(path, series, lazy_from_bytes)
             if not raw:
                 pixels, axes = _interpret(pixels, axes, series.keyframe)
-            pixels, axes = normalise_axes(pixels, axes)
+            pixels, axes = normalise_axes(pixels, axes, path.name)
             if isinstance(pixels, np.ndarray):
                 pixels, axes = grey_if_equal(pixels, axes)
-            metadata = {"file_axes": str(series.axes), "file_shape": tuple(series.shape), **_instrument(tif)}
+            metadata: dict[str, Any] = {
+                "file_axes": str(series.axes),
+                "file_shape": tuple(series.shape),
+                **_instrument(tif),
+            }
             if len(tif.series) > 1:
                 metadata["images_in_file"] = len(tif.series)
             return Micrograph(pixels, axes, find_calibration(tif), name, path, metadata)
@@ -93,7 +97,7 @@ def _listen() -> Iterator[list[str]]:
         logger.removeFilter(keep)
 
 
-def _check(path: Path, tif: TiffFile, series: TiffPageSeries, complaints: list[str]) -> None:
+def _check(path: Path, series: TiffPageSeries, complaints: list[str]) -> None:
     """Refuse what cannot be read, before any memory is spent on it."""
     if np.dtype(series.dtype).kind == "c":
         raise ReadError(f"{path.name} holds complex numbers; save its magnitude or its phase instead.")
@@ -171,14 +175,20 @@ def _colour(pixels: Pixels, axes: str, colormap: np.ndarray[Any, Any]) -> tuple[
     table = (colormap >> 8).astype(np.uint8).T
     grey = bool((table[:, :1] == table).all())
     look_up = table[:, 0] if grey else table
+    if grey:
+        return _look_up(pixels, look_up), axes
+    return _look_up(pixels, look_up), axes + "S"
+
+
+def _look_up(pixels: Pixels, table: np.ndarray[Any, Any]) -> Pixels:
+    """Replace every pixel by its row of a table, (N,) or (N, 3)."""
     if isinstance(pixels, np.ndarray):
-        found: Pixels = look_up[pixels]
-    elif grey:
-        found = pixels.map_blocks(lambda block: look_up[block], dtype=np.uint8)
-    else:
-        chunks = (*pixels.chunks, (3,))
-        found = pixels.map_blocks(lambda block: look_up[block], dtype=np.uint8, chunks=chunks, new_axis=pixels.ndim)
-    return found, axes if grey else axes + "S"
+        return np.asarray(table[pixels])
+    added = () if table.ndim == 1 else (table.shape[1:],)
+    new = {} if table.ndim == 1 else {"new_axis": pixels.ndim}
+    lazy: Any = pixels
+    found: Pixels = lazy.map_blocks(lambda block: table[block], dtype=table.dtype, chunks=(*lazy.chunks, *added), **new)
+    return found
 
 
 def _samples_without_alpha(keyframe: Any) -> int:
@@ -192,7 +202,7 @@ def _samples_without_alpha(keyframe: Any) -> int:
 
 
 def _instrument(tif: TiffFile) -> dict[str, str]:
-    """What a Zeiss microscope tells about the exposure, as text with units."""
+    """Return what a Zeiss microscope tells about the exposure, as text with units."""
     content = tif.sem_metadata if tif.is_sem else None
     wanted = {
         "magnification": "ap_mag", "voltage": "ap_actualkv", "working_distance": "ap_wd",
