@@ -1,0 +1,125 @@
+"""Take a segmentation home: masks, table and provenance of one image, all or nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from napari_microcnn.io.atomic import make_folder, replacing_all, telling
+from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.provenance import describe_calibration
+from napari_microcnn.io.write import Format, write_image_to, write_json_to, write_table_to
+from napari_microcnn.micrograph import Calibration, Pixels
+
+_LOG = logging.getLogger(__name__)
+_ENDINGS: dict[Format, str] = {"ome-tiff": ".tif", "tiff": ".tif", "png": ".png"}
+
+
+def export_segmentation(
+    folder: str | os.PathLike[str],
+    stem: str,
+    *,
+    classes: Pixels | None = None,
+    labels: Pixels | None = None,
+    probabilities: Pixels | None = None,
+    table: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]] | None = None,
+    calibration: Calibration | None = None,
+    axes: str = "YX",
+    format: Format = "ome-tiff",  # noqa: A002 - the word users and the command line use
+    provenance: Mapping[str, Any],
+    class_names: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write what a segmentation found, each part that is given.
+
+    Either all files appear or none does; files of the same names are replaced.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Created if it is not there.
+    stem : str
+        Start of the names ``STEM_classes.tif``, ``STEM_labels.tif``, ``STEM_probabilities.tif``,
+        ``STEM.csv`` and ``STEM.json``.
+    classes, labels : numpy.ndarray or dask.array.Array, optional
+        Class map and object numbers, with the axes `axes`.
+    probabilities : numpy.ndarray or dask.array.Array, optional
+        One channel per class, before ``YX``.
+    table : mapping, optional
+        Columns of measurements, units in their names.
+    calibration : Calibration, optional
+        Size of a pixel.
+    axes : str
+        Axes of the class map, such as ``"YX"`` or ``"ZYX"``.
+    format : {"ome-tiff", "tiff", "png"}
+        What the masks are written as; see `format_warning`. Probabilities are always TIFF.
+    provenance : mapping
+        Written as JSON, together with the calibration.
+    class_names : sequence of str, optional
+        Names of the probability channels.
+
+    Returns
+    -------
+    list of Path
+        The written files.
+
+    Raises
+    ------
+    WriteError
+        If the folder cannot be written, the disk is full, or the format cannot hold the masks.
+    """
+    if format not in _ENDINGS:
+        raise WriteError(f"Masks are written as {', '.join(get_args(Format))}, not as {format!r}.")
+    stem = _safe(stem)
+    writers: dict[str, Callable[[Path], None]] = {}
+    for name, mask in (("classes", classes), ("labels", labels)):
+        if mask is not None:
+            writers[f"{stem}_{name}{_ENDINGS[format]}"] = partial(
+                write_image_to, pixels=mask, axes=axes, calibration=calibration, format=format, name=f"{stem} {name}"
+            )
+    if probabilities is not None:
+        writers[f"{stem}_probabilities.tif"] = partial(
+            write_image_to,
+            pixels=probabilities,
+            axes=axes.replace("YX", "CYX"),
+            calibration=calibration,
+            format="tiff" if format == "png" else format,
+            name=f"{stem} probabilities",
+            channel_names=class_names,
+        )
+    if table is not None:
+        writers[f"{stem}.csv"] = partial(write_table_to, columns=table)
+    record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers)}
+    writers[f"{stem}.json"] = partial(write_json_to, content=record)
+    if (warning := format_warning(format, calibration, stem)) is not None:
+        _LOG.warning(warning)
+    return _write_all(make_folder(folder), writers)
+
+
+def format_warning(format: Format, calibration: Calibration | None, stem: str = "STEM") -> str | None:  # noqa: A002
+    """Say what a format loses, in one sentence; None when it loses nothing."""
+    if calibration is None or format == "ome-tiff":
+        return None
+    if format == "png":
+        return f"PNG carries no pixel size; it is in {stem}.json."
+    return f"Plain TIFF carries the pixel size only as a resolution that many programs ignore; it is in {stem}.json."
+
+
+def _write_all(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> list[Path]:
+    paths = [folder / name for name in writers]
+    with replacing_all(paths) as unfinished:
+        for final, file, write in zip(paths, unfinished, writers.values(), strict=True):
+            with telling(final):
+                write(file)
+    return paths
+
+
+def _safe(stem: str) -> str:
+    """Make a name of a layer a name of a file on every system."""
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(" .") or "image"
