@@ -1,0 +1,1 @@
+"""The docks for napari. Importing this package imports neither napari nor Qt nor torch."""

@@ -1,0 +1,45 @@
+"""``python -m napari_microcnn.ui [FILE ...]``: napari with the docks, and a sample to try them on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import napari
+from qtpy.QtCore import QTimer
+
+PLUGIN = "napari-microcnn"
+DOCKS = ("Synthesize", "Segment", "Annotate & train", "Export")
+
+_SETTLED = 300
+"""Milliseconds until the docks have found their place."""
+
+
+def open_window(files: Sequence[str]) -> napari.Viewer:
+    """Open a viewer with the docks as tabs and the files, or without files the built-in sample.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Images to open.
+    """
+    viewer = napari.Viewer(title="napari-microcnn")
+    docks = {name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[0] for name in DOCKS}
+    if files:
+        viewer.open(list(files), stack=False)
+    else:
+        viewer.open_sample(PLUGIN, "nanoporous")
+    viewer.canvas.overlays.scale_bar.visible = True
+    QTimer.singleShot(_SETTLED, viewer.reset_view)  # the canvas has its final size only now
+    docks["Segment" if files else "Annotate & train"].raise_()
+    return viewer
+
+
+def main() -> None:
+    """Open the window and stay until it is closed."""
+    open_window(sys.argv[1:])
+    napari.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""The Annotate & train dock: strokes in, a model out, the answer in sight while it learns."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
+
+from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
+from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone
+from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.ui import layers, tasks
+from napari_microcnn.ui.base import Dock
+from napari_microcnn.ui.choices import ModelChoice
+from napari_microcnn.ui.classes import ClassList
+from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.models import ModelFile
+from napari_microcnn.ui.pairs import PairTable
+from napari_microcnn.ui.plots import TrainingCurves
+from napari_microcnn.ui.preview import LivePreview, region_in_view
+from napari_microcnn.ui.text import heading, quiet
+
+_FEW = ("minutes",)
+_ADVANCED = tuple(name for name in TrainConfig.model_fields if name not in (*_FEW, "init"))
+_START = (ClassInfo(id=1, name="class 1", colour=PALETTE[0]), ClassInfo(id=2, name="class 2", colour=PALETTE[1]))
+
+
+class AnnotateDock(Dock):
+    """Teach a network a material with a few strokes."""
+
+    title = "Annotate & train"
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, "Train")
+        self.classes = ClassList(_START)
+        self.pairs = PairTable(self.viewer, lambda: self.classes.classes)
+        self.init = ModelChoice(self.session, scratch="from scratch", follow=False)
+        self.form = SettingsForm(TrainConfig, _FEW)
+        self.advanced = SettingsForm(TrainConfig, _ADVANCED)
+        self.curves = TrainingCurves()
+        self.resume_button = QPushButton("Resume")
+        self.save_button = QPushButton("Save model …")
+        self.model: ModelFile | None = None
+        self._preview: LivePreview | None = None
+        self._best: EpochDone | None = None
+        self._trained = 0
+        self._lay_out()
+        self._connect()
+        self._adopt_classes()
+        self._follow_theme()
+        self.set_running(False)
+
+    def _lay_out(self) -> None:
+        self.body.addWidget(heading("Images and their annotations"))
+        self.body.addWidget(self.pairs)
+        self.body.addWidget(heading("Classes"))
+        self.body.addWidget(self.classes)
+        self.body.addWidget(quiet("Click a class and paint a few strokes of it on the image."))
+        self.body.addWidget(heading("Training"))
+        row = QFormLayout()
+        row.addRow("Start from", self.init)
+        self.body.addLayout(row)
+        self.body.addWidget(self.form)
+        self.body.addWidget(Folded("Advanced", self.advanced))
+        self.body.addWidget(self.curves)
+        self.body.addWidget(self.save_button)
+        self.buttons.insertWidget(1, self.resume_button, 1)
+        self.resume_button.setToolTip("Go on with the model that was trained last, with the strokes as they are now")
+
+    def _connect(self) -> None:
+        self.classes.changed.connect(self._colour_annotations)
+        self.classes.picked.connect(self._paint)
+        self.pairs.changed.connect(self._adopt_classes)
+        self.pairs.refused.connect(self.refuse)
+        self.init.failed.connect(self.refuse)
+        self.resume_button.clicked.connect(lambda: self.attempt(self.resume))
+        self.save_button.clicked.connect(self._ask_where_to_save)
+        self.viewer.events.theme.connect(self._follow_theme)
+
+    # Painting
+
+    def _paint(self, class_id: int) -> None:
+        """Make the picked class the one that the brush paints."""
+        if self.pairs.current is None:
+            self.say("Make an annotation layer first; then a click on a class paints it.")
+            return
+        _, annotation = self.pairs.current
+        self.viewer.layers.selection.active = annotation
+        annotation.visible = True
+        annotation.selected_label = class_id
+        annotation.mode = "paint"
+
+    def _colour_annotations(self) -> None:
+        for _, annotation in self.pairs.pairs:
+            annotation.colormap = layers.class_colours(self.classes.classes)
+            annotation.metadata[layers.KEY]["classes"] = self.classes.classes
+
+    def _adopt_classes(self) -> None:
+        """Take over the classes of an annotation that knows them, as those of the samples do."""
+        for _, annotation in self.pairs.pairs:
+            known = annotation.metadata[layers.KEY].get("classes")
+            if known and self.classes.classes == _START:
+                self.classes.set_classes(known)
+        self._colour_annotations()
+
+    # Training
+
+    def prepare(self) -> None:
+        """Start a new training."""
+        self._train(None)
+
+    def resume(self) -> None:
+        """Go on training the last model."""
+        if self.model is None:
+            raise ValueError("There is no training to go on with yet; press Train first.")
+        self._train(self.model)
+
+    def settings(self) -> TrainConfig:
+        """Return the settings as shown."""
+        init = self.init.model
+        few, advanced = self.form.value(), self.advanced.value()
+        shown = {**advanced.model_dump(include=set(_ADVANCED)), **few.model_dump(include=set(_FEW))}
+        return TrainConfig(**{**shown, "init": None if init is None else str(init.path)})
+
+    def _train(self, resumed: ModelFile | None) -> None:
+        config = self.settings()
+        planes = annotated_planes(self.pairs.pairs)
+        if resumed is None:
+            self.curves.reset()
+        self._best = None
+        self._trained += resumed is None
+        image = self.pairs.current[0]
+        name = resumed.name if resumed else f"{image.name} {self._trained}"
+        first = next(index for index, plane in enumerate(planes) if plane[2] is image)
+        self._preview = LivePreview(self.viewer, image, planes[first][3], self.classes.classes)
+        job = partial(
+            tasks.train_model,
+            [(source, annotation) for source, annotation, _, _ in planes],
+            self.classes.classes,
+            config,
+            self.session.folder,
+            name,
+            resume=resumed.path if resumed else None,
+            preview=(first, region_in_view(image)),
+        )
+        self.scroll_to(self.curves)
+        self.start(job, f"Training {name}", on_finished=self._finished, on_event=self._follow, on_stopped=self._stopped)
+
+    def _follow(self, event: Event) -> None:
+        if isinstance(event, BatchDone):
+            self.curves.add_batch(event)
+            self._show_time(event.seconds_left)
+        elif isinstance(event, EpochDone):
+            self.curves.add_epoch(event)
+            if event.best:
+                self._best = event
+            self.say(f"Epoch {event.epoch}: loss {event.loss:.3f}, IoU {event.iou:.3f} · {self._best_line()}")
+        elif isinstance(event, PreviewDone) and self._preview is not None:
+            self._preview.draw(event)
+
+    def _show_time(self, seconds_left: float | None) -> None:
+        minutes = self.form.value().minutes
+        if seconds_left is not None and minutes:
+            total = minutes * 60
+            self.advance(max(0.0, total - seconds_left), total, seconds_left)
+
+    def _best_line(self) -> str:
+        return f"best: epoch {self._best.epoch}, IoU {self._best.iou:.3f}" if self._best else ""
+
+    def _finished(self, model: ModelFile) -> None:
+        self._keep(model, "Done")
+
+    def _stopped(self) -> None:
+        if self._best is None:
+            self.say("Stopped before the first epoch was finished; there is no model yet.")
+        else:
+            self._keep(self._best.model, "Stopped")
+
+    def _keep(self, model: ModelFile, how: str) -> None:
+        self.model = model
+        self.session.add(model)
+        self.set_running(False)
+        self.inform(f"{how}; {self._best_line()}. The model {model.name!r} is ready in the Segment dock.")
+
+    def set_running(self, running: bool) -> None:
+        """Show the state of the buttons; see the base class."""
+        super().set_running(running)
+        if hasattr(self, "save_button"):
+            self.resume_button.setEnabled(not running and self.model is not None)
+            self.save_button.setEnabled(not running and self.model is not None)
+
+    # The model
+
+    def save_model(self, path: Path) -> None:
+        """Copy the model file to where the user wants it."""
+        self.attempt(partial(self._save, path))
+
+    def _save(self, path: Path) -> None:
+        from napari_microcnn.io.atomic import replacing
+
+        path = path if path.suffix else path.with_suffix(".safetensors")
+        with replacing(path) as temporary:
+            temporary.write_bytes(self.model.path.read_bytes())
+        self.inform(f"Saved the model as {path}.")
+
+    def _ask_where_to_save(self) -> None:
+        proposed = str(Path.home() / f"{self.model.name}.safetensors")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the model", proposed, "Models (*.safetensors)")
+        if path:
+            self.save_model(Path(path))
+
+    def _follow_theme(self, event: Any = None) -> None:  # noqa: ARG002 - napari hands over its event
+        theme = get_theme(self.viewer.theme)
+        self.curves.follow_theme(theme.background.as_hex(), theme.text.as_hex())
+
+
+def annotated_planes(
+    pairs: list[tuple[Image, Labels]],
+) -> list[tuple[Micrograph | tasks.OnDisk, np.ndarray, Image, tuple[int, ...]]]:
+    """Return image, annotation (a copy), image layer and stack index of every plane with strokes.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair, an annotation has another size than its image, or nothing is painted.
+    """
+    if not pairs:
+        raise ValueError("Press 'New annotation layer' first, and paint a few strokes of every class.")
+    planes: list[tuple[Micrograph | tasks.OnDisk, np.ndarray, Image, tuple[int, ...]]] = []
+    for image, annotation in pairs:
+        shape, painted = layers.shape_of(image), np.asarray(annotation.data)
+        if painted.shape != shape:
+            raise ValueError(
+                f"The annotation {annotation.name!r} is {_size(painted.shape)} pixels, but its image {image.name!r} "
+                f"is {_size(shape)}; make a new annotation layer for it."
+            )
+        source = layers.source_of(image)
+        for index in np.ndindex(shape[:-2]):
+            if painted[index].any():
+                plane = source if isinstance(source, tasks.OnDisk) or not index else _plane(source, index)
+                planes.append((plane, painted[index].copy(), image, index))
+    if not planes:
+        raise ValueError("Nothing is annotated yet: click a class and paint a few strokes of it, then of the others.")
+    return planes
+
+
+def _plane(micrograph: Micrograph, index: tuple[int, ...]) -> Micrograph:
+    pixels = micrograph.pixels[index]
+    return Micrograph(pixels, "YX" if pixels.ndim == 2 else "YXC", micrograph.calibration, micrograph.name)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

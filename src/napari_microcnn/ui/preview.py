@@ -1,0 +1,67 @@
+"""The live preview of a training: the part of the image in view, drawn again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_microcnn.config import ClassInfo
+from napari_microcnn.events import PreviewDone
+from napari_microcnn.ui import layers
+
+ROLE = "preview"
+LARGEST = 1024
+"""Longest side of the previewed region in pixels; more would take the time from the training."""
+
+
+def region_in_view(image: Image) -> tuple[slice, slice]:
+    """Return rows and columns of an image that the window shows, at most `LARGEST` each."""
+    shape = layers.shape_of(image)[-2:]
+    low, high = np.asarray(image.corner_pixels)[:, -2:] if not image.rgb else np.asarray(image.corner_pixels)[:, :2]
+    if np.any(high - low < 2):  # nothing of it is in view
+        low, high = np.zeros(2), np.asarray(shape)
+    low, high = np.clip(low, 0, shape), np.clip(high + 1, 0, shape)
+    centre, half = (low + high) / 2, np.minimum(high - low, LARGEST) / 2
+    start, stop = np.floor(centre - half).astype(int), np.floor(centre + half).astype(int)
+    return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
+
+
+class LivePreview:
+    """Draws previews into one layer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    image : Image
+        The layer that is previewed.
+    plane : tuple of int
+        Stack index of the previewed plane.
+    classes : sequence of ClassInfo
+        For the colours.
+    """
+
+    def __init__(self, viewer: ViewerModel, image: Image, plane: tuple[int, ...], classes: Sequence[ClassInfo]) -> None:
+        self._viewer = viewer
+        self._plane = plane
+        active = viewer.layers.selection.active
+        self._layer = layers.put_labels(
+            viewer,
+            ROLE,
+            np.zeros(layers.shape_of(image), np.uint8),
+            image,
+            source=image.name,
+            about={"classes": tuple(classes)},
+            colormap=layers.class_colours(classes),
+            opacity=0.4,
+        )
+        if active is not None:  # the brush stays where it was
+            viewer.layers.selection.active = active
+
+    def draw(self, event: PreviewDone) -> None:
+        """Draw a region; nothing happens when the user has removed the layer."""
+        if self._layer in self._viewer.layers:
+            self._layer.data[(*self._plane, *event.region)] = event.classes
+            self._layer.refresh(extent=False, thumbnail=False)

@@ -1,0 +1,136 @@
+"""The worker process: runs one job after the other and reports over its standard streams.
+
+Training in a thread of the window holds it up: importing torch alone stops it for 300 to 900 ms,
+the first steps of a training for another 250 ms. A process of its own costs a pipe, and the window
+never waits. Nothing of napari or Qt is imported here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from napari_microcnn.events import Finished, Job
+from napari_microcnn.ui import wire
+
+log = logging.getLogger(__name__)
+
+RUN, STOP, WARM_UP = "run", "stop", "warm up"
+"""What the window asks for."""
+EVENT, FINISHED, STOPPED, FAILED, DEVICE = "event", "finished", "stopped", "failed", "device"
+"""What the worker answers."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job ended early.
+
+    Attributes
+    ----------
+    message : str
+        One sentence for the user.
+    expected : bool
+        True for a mistake that the user can put right, False for an error in the program.
+    details : str
+        The traceback.
+    """
+
+    message: str
+    expected: bool
+    details: str = ""
+
+
+class _Server:
+    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._tasks: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._stop = threading.Event()
+
+    def serve(self) -> None:
+        threading.Thread(target=self._listen, daemon=True, name="listen").start()
+        while True:
+            self._tasks.get()()
+
+    def _listen(self) -> None:
+        """Read requests, also while a job runs; the end of the stream is the end of this process."""
+        try:
+            while True:
+                request, *arguments = wire.receive(self._requests)
+                if request == STOP:
+                    self._stop.set()
+                elif request == WARM_UP:
+                    self._tasks.put(self._warm_up)
+                else:
+                    self._stop.clear()
+                    job = arguments[0]
+                    self._tasks.put(lambda job=job: self._run(job))
+        finally:
+            os._exit(0)  # a batch that is being computed in the main thread cannot be waited for
+
+    def _warm_up(self) -> None:
+        from napari_microcnn.device import describe_device
+
+        self._answer(DEVICE, describe_device("auto"))
+
+    def _run(self, job: Callable[[], Job[Any]]) -> None:
+        try:
+            with closing(job()) as events:
+                self._follow(events)
+        except (ValueError, OSError) as error:
+            self._answer(FAILED, Failure(_sentence(error), expected=True, details=traceback.format_exc()))
+        except MemoryError:
+            message = "There is not enough memory for this; choose a smaller tile, patch or batch."
+            self._answer(FAILED, Failure(message, expected=True, details=traceback.format_exc()))
+        except Exception as error:  # noqa: BLE001 - the window must learn of every failure
+            message = f"{type(error).__name__}: {error}"
+            self._answer(FAILED, Failure(message, expected=False, details=traceback.format_exc()))
+
+    def _follow(self, events: Job[Any]) -> None:
+        for event in events:
+            if isinstance(event, Finished):
+                self._answer(FINISHED, event.result)
+                return
+            self._answer(EVENT, event)
+            if self._stop.is_set():
+                events.close()
+                break
+        self._answer(STOPPED, None)
+
+    def _answer(self, kind: str, content: Any) -> None:
+        wire.send(self._answers, (kind, content))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'The file'}: {error.strerror}."
+    return str(error)
+
+
+def _claim_output() -> BinaryIO:
+    """Keep the pipe to the window for answers; whatever a library prints goes to the error stream."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(pipe, "wb")
+
+
+def main() -> None:
+    """Serve the window until it closes the connection."""
+    answers = _claim_output()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the window
+    if hasattr(os, "nice"):
+        os.nice(5)  # the window comes first when both want the processor
+    _Server(sys.stdin.buffer, answers).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""What the docks let a worker do: jobs of the engine with arguments and results that can travel.
+
+Each function is a generator of events and runs in the worker process (`serve`). Models stay there as
+files, because the window must never import torch. Imports of the engine are inside the functions, so
+that importing this module for its name costs nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
+from napari_microcnn.events import EpochDone, Finished, Job, Progress
+from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.ui.models import ModelFile, read_model_file
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """An image that is too large to send: the worker reads it lazily itself."""
+
+    path: Path
+    calibration: Calibration | None
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A synthetic micrograph: image uint8, grains int32, boundaries bool, all (Y, X); triple points (N, 2)."""
+
+    image: Array
+    grains: Array
+    boundaries: Array
+    triple_points: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """The answer for one image, measured.
+
+    Attributes
+    ----------
+    classes : numpy.ndarray uint8
+        Class map, stack axes and (Y, X).
+    labels : numpy.ndarray int32 or None
+        Numbered objects.
+    outlines : numpy.ndarray uint8 or None
+        1 on the outlines of the objects.
+    probabilities : numpy.ndarray float32 or None
+    summary : str
+        For people.
+    magnification : float or tuple
+    """
+
+    classes: Array
+    labels: Array | None
+    outlines: Array | None
+    probabilities: Array | None
+    summary: str
+    magnification: Any
+
+
+def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
+    """Make one picture."""
+    from napari_microcnn.synth import polycrystal
+
+    made = polycrystal(structure, imaging, seed)
+    yield Finished(Picture(made.image, made.structure.grains, made.structure.boundaries, made.structure.triple_points))
+
+
+def make_pictures(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, count: int, folder: Path) -> Job[Path]:
+    """Write `count` pictures with consecutive seeds, their boundary masks (0 and 1) and their grains."""
+    from napari_microcnn.io.write import write_image, write_json
+    from napari_microcnn.synth import polycrystal
+
+    for name in ("images", "labels", "grains"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    told = {"structure": structure.model_dump(), "imaging": imaging.model_dump(), "first_seed": seed, "number": count}
+    write_json(folder / "synth.json", told)
+    for index in range(count):
+        made = polycrystal(structure, imaging, seed + index)
+        name = f"voronoi_{seed + index:06d}.tif"
+        write_image(folder / "grains" / name, made.structure.grains)
+        write_image(folder / "labels" / name, made.structure.boundaries.astype(np.uint8))
+        write_image(folder / "images" / name, made.image)
+        yield Progress(index + 1, count, "Writing pictures")
+    yield Finished(folder)
+
+
+def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfig) -> Job[Segmented]:
+    """Segment an image and measure what was found."""
+    from napari_microcnn.predict.segment import segment
+
+    micrograph = _opened(source)
+    with closing(segment(micrograph, str(model), config)) as job:
+        for event in job:
+            if not isinstance(event, Finished):
+                yield event
+                continue
+            found = event.result
+            yield Finished(
+                Segmented(
+                    found.classes,
+                    found.labels,
+                    None if found.labels is None else outlines(found.labels),
+                    found.probabilities,
+                    _summary(found.classes, found.labels, found.model.classes, micrograph.calibration),
+                    found.magnification,
+                )
+            )
+
+
+def _summary(classes: Array, labels: Array | None, infos: Sequence[ClassInfo], calibration: Calibration | None) -> str:
+    return ""
+
+
+def outlines(labels: Array) -> Array:
+    """Return uint8, 1 where a pixel's right or lower neighbour belongs to another object.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray of integers, (..., Y, X)
+
+    Examples
+    --------
+    >>> outlines(np.array([[1, 1, 2]]))
+    array([[0, 1, 0]], dtype=uint8)
+    """
+    edge = np.zeros(labels.shape, np.uint8)
+    edge[..., :, :-1] |= labels[..., :, :-1] != labels[..., :, 1:]
+    edge[..., :-1, :] |= labels[..., :-1, :] != labels[..., 1:, :]
+    return edge
+
+
+def train_model(
+    data: Sequence[tuple[Micrograph | OnDisk, Array]],
+    classes: Sequence[ClassInfo],
+    config: TrainConfig,
+    folder: Path,
+    name: str,
+    resume: Path | None = None,
+    preview: tuple[int, tuple[slice, slice]] | None = None,
+) -> Job[ModelFile]:
+    """Train a model; the best weights so far are always in a file, so stopping loses nothing.
+
+    Parameters
+    ----------
+    data : sequence of (image, annotation)
+    classes, config
+        As for `napari_microcnn.train.segmenter.train_segmenter`.
+    folder, name : Path, str
+        The model is saved there under this name.
+    resume : Path, optional
+        Model to go on with.
+    preview : int and region, optional
+        Which part of which image is shown while the training runs.
+    """
+    from napari_microcnn.data.annotations import Annotated
+    from napari_microcnn.models import load_model
+    from napari_microcnn.train.segmenter import train_segmenter
+
+    annotated = []
+    for source, annotation in data:
+        micrograph = _opened(source)
+        annotated.append(Annotated(micrograph.pixels, annotation, micrograph.name, micrograph.calibration))
+    before = load_model(resume) if resume else None
+    with closing(train_segmenter(annotated, classes, config, resume=before, preview=preview)) as job:
+        for event in job:
+            if isinstance(event, EpochDone) and event.model is not None:
+                yield replace(event, model=_kept(event.model, folder, name))
+            elif isinstance(event, Finished):
+                yield Finished(_kept(event.result, folder, name))
+            else:
+                yield event
+
+
+@dataclass(frozen=True, eq=False)
+class ExportOrder:
+    """What to write where.
+
+    Attributes
+    ----------
+    folder, stem, format
+        Where, under which name, and ``"ome-tiff"``, ``"tiff"`` or ``"png"``.
+    classes, labels : numpy.ndarray or None
+        Maps to write.
+    measured : numpy.ndarray or None
+        Labels for the table of measurements.
+    model : Path or None
+        Model file to copy.
+    made_by : str or None
+        Model file that made the maps, for the provenance.
+    settings : dict
+        Settings that made the maps.
+    calibration : Calibration or None
+        Size of their pixels.
+    """
+
+    folder: Path
+    stem: str
+    format: str
+    classes: Array | None
+    labels: Array | None
+    measured: Array | None
+    model: Path | None
+    made_by: str | None
+    settings: dict[str, Any]
+    calibration: Calibration | None
+
+
+def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[Path]]:
+    """Write what was ordered; every file appears complete or not at all."""
+    from napari_microcnn.io.atomic import replacing
+    from napari_microcnn.io.export import export_segmentation
+    from napari_microcnn.io.provenance import provenance
+    from napari_microcnn.measure.objects import measure_objects
+    from napari_microcnn.models import load_model
+
+    first = next((array for array in (order.classes, order.labels, order.measured) if array is not None), None)
+    written: list[Path] = []
+    if first is not None:
+        axes = {2: "YX", 3: "ZYX", 4: "TZYX"}[first.ndim]
+        micrograph = _opened(source) if source else Micrograph(first, axes, order.calibration, order.stem)
+        yield Progress(0, 3, "Measuring")
+        table = None if order.measured is None else measure_objects(order.measured, order.calibration)
+        yield Progress(1, 3, "Writing")
+        made_by = order.made_by if order.made_by and Path(order.made_by).is_file() else None
+        told = provenance(
+            micrograph=micrograph,
+            model=load_model(made_by).info() if made_by else None,
+            settings=order.settings,
+            command=_command(micrograph, order),
+        )
+        written += export_segmentation(
+            order.folder,
+            order.stem,
+            classes=order.classes,
+            labels=order.labels,
+            table=table,
+            calibration=order.calibration,
+            axes=axes,
+            format=order.format,
+            provenance=told,
+        )
+    yield Progress(2, 3, "Writing")
+    if order.model is not None:
+        order.folder.mkdir(parents=True, exist_ok=True)
+        path = order.folder / order.model.name
+        with replacing(path) as temporary:
+            temporary.write_bytes(order.model.read_bytes())
+        written.append(path)
+    yield Finished(written)
+
+
+def _command(micrograph: Micrograph, order: ExportOrder) -> str:
+    """Return the command line that segments the same image in the same way."""
+    words = ["napari-microcnn", "segment", str(micrograph.path or micrograph.name), "-o", str(order.folder)]
+    words += ["--model", order.made_by] if order.made_by else []
+    given = {**order.settings}
+    for name, default in SegmentConfig().model_dump().items():
+        if name in given and given[name] != default and name != "keep_probabilities":
+            words += [f"--{name.replace('_', '-')}", str(given[name])]
+    return shlex.join(words)
+
+
+def _kept(model: Any, folder: Path, name: str) -> ModelFile:
+    """Save a model and return the file in its place: a network cannot travel to the window."""
+    from napari_microcnn.models import save_model
+
+    path = save_model(replace(model, name=name), folder / f"{name}.safetensors")
+    return read_model_file(path, name)
+
+
+def _opened(source: Micrograph | OnDisk) -> Micrograph:
+    if isinstance(source, Micrograph):
+        return source
+    from napari_microcnn.io.read import read_micrograph
+
+    micrograph = read_micrograph(source.path)
+    return replace(micrograph, calibration=source.calibration, name=source.name)
