@@ -40,7 +40,7 @@ def test_the_looks_are_listed(tmp_path, capsys) -> None:
     [
         (["--look", "cubist"], "no look 'cubist'"),
         (["--regularity", "2"], "--regularity '2'"),
-        (["-n", "0"], "0"),
+        (["-n", "0"], "--number"),
     ],
 )
 def test_mistakes_are_told(tmp_path, capsys, words: list[str], told: str) -> None:

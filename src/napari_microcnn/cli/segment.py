@@ -89,18 +89,13 @@ def write_segmentation(result: Segmentation, folder: Path, command: str) -> list
         calibration=micrograph.calibration,
         axes=micrograph.axes.removesuffix("C"),
         provenance=told,
+        class_names=[entry.name for entry in result.model.classes],
     )
 
 
 def _command(path: Path, model: str, settings: SegmentConfig) -> str:
     """Return the command line that does the same again."""
-    import shlex
+    from napari_microcnn.io.provenance import command_line
 
-    words: list[str] = ["napari-microcnn", "segment", str(path), "--model", model, "-o", "."]
-    for name, value in settings.model_dump(exclude_defaults=True, exclude={"keep_probabilities"}).items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    if settings.keep_probabilities:
-        words.append("--probabilities")
-    return shlex.join(words)
-
-
+    options = settings.model_dump(exclude_defaults=True, exclude={"keep_probabilities"})
+    return command_line("segment", [path], model=model, o=".", **options, probabilities=settings.keep_probabilities)
