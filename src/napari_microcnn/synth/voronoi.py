@@ -32,7 +32,7 @@ class Microstructure:
     grains : numpy.ndarray
         (Y, X) int32, 1..N; every grain is one connected region.
     distance : numpy.ndarray
-        (Y, X) float32, distance to the nearest grain boundary in pixels.
+        (Y, X) float32, distance to the nearest grain boundary in pixels; infinite far inside large grains.
     segment : numpy.ndarray
         (Y, X) int32, number of the nearest boundary segment (the same from both sides).
     twins : numpy.ndarray
@@ -135,7 +135,7 @@ def _seeds(
         start = rng.uniform(0, side, 2)
         flat = np.stack([rows.ravel(), cols.ravel()], 1) + start + rng.normal(0, 1, (rows.size, 2)) * sigma
     radius = 0.6 * spacing * np.minimum(np.exp(config.size_spread * rng.standard_normal(len(flat))), 4)
-    height = np.sqrt(radius.max() ** 2 - radius**2)
+    height = np.sqrt(np.maximum(radius.max() ** 2 - radius**2, 0))
     return np.column_stack([flat, height]), to_space
 
 
