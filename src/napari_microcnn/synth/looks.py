@@ -104,7 +104,7 @@ def _sometimes(rng: np.random.Generator, chance: float, low: float, high: float)
 
 
 def _random_structure(rng: np.random.Generator, height: int, width: int) -> VoronoiConfig:
-    spacing = float(np.exp(rng.uniform(np.log(11), np.log(75))))
+    spacing = float(np.exp(rng.uniform(np.log(11), np.log(90))))
     return VoronoiConfig(
         height=height,
         width=width,
@@ -124,8 +124,8 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
 
 def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
     lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
-    steps = float(rng.uniform(0.06, 0.35)) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
-    noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.12))))
+    steps = float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
+    noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.15))))
     return ImagingConfig(
         lines=lines,
         line_contrast=float(rng.uniform(0.12, 0.9)),
@@ -144,7 +144,7 @@ def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
         blur=float(rng.uniform(0.3, 1.8)),
         shot_noise=noise * float(rng.uniform(0, 1)),
         readout_noise=noise * float(rng.uniform(0, 1)),
-        noise_scale=_sometimes(rng, 0.5, 0.2, 1.2),
+        noise_scale=_sometimes(rng, 0.5, 0.2, 1.8),
         brightness=float(rng.uniform(0.25, 0.8)),
         gamma=float(np.exp(rng.normal(0, 0.3))),
     )
