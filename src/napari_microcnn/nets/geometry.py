@@ -39,3 +39,15 @@ def halo(config: UNetConfig) -> int:
     step: int = 2**config.depth
     reach = receptive_radius(config) - (step - 1)
     return -(-reach // step) * step
+
+
+def least_window(config: UNetConfig) -> int:
+    """Return the number of pixels from which on PyTorch convolves a window like a larger one, bit for bit.
+
+    On the CPU it takes other convolution kernels, which round differently, for float32 inputs of
+    up to 20,480 numbers. The fewest numbers enter the first convolution (one per pixel and
+    channel) and that of the bottleneck (``width / 2**(depth + 1)`` per pixel); the result is
+    larger than that asks for, to stay clear of the limit.
+    """
+    bottleneck: int = 2 ** (16 + config.depth) // config.width
+    return max(2**16, bottleneck)

@@ -1,0 +1,89 @@
+"""Changes that a micrograph may undergo without its meaning changing; computed where the tensors are."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_microcnn.data.annotations import IGNORE
+
+ZOOM = 1.35
+"""Patches are enlarged or reduced by up to this factor."""
+
+
+def source_side(patch: int) -> int:
+    """Return the side of the square that a patch may need when it is rotated and reduced."""
+    return math.ceil(patch * ZOOM * math.sqrt(2) / 2) * 2
+
+
+def augment(images: Tensor, targets: Tensor, patch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Flip, rotate and scale images and targets together, and change the images' intensities.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, S, S) float32
+        Normalised squares, `source_side` of `patch` large.
+    targets : Tensor, (N, S, S) uint8
+    patch : int
+        Side of the result.
+    generator : torch.Generator
+        On the device of the images.
+
+    Returns
+    -------
+    images : Tensor, (N, C, patch, patch) float32
+    targets : Tensor, (N, patch, patch) int64
+        Pixels from outside the square are not annotated.
+    """
+    grid = sampling_grid(len(images), images.shape[-1], patch, generator)
+    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    shifted = targets[:, None].float() - IGNORE  # so that the zeros from outside mean "not annotated"
+    labels = functional.grid_sample(shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return change_intensities(moved, generator), (labels[:, 0] + IGNORE).long()
+
+
+def sampling_grid(count: int, side: int, patch: int, generator: torch.Generator) -> Tensor:
+    """Return where to sample squares, as (N, patch, patch, 2) for `grid_sample`.
+
+    Half of the patches are only flipped and turned by right angles, which leaves their pixels as
+    they are; the other half also by any angle and scaled, which blurs them a little.
+    """
+    device = generator.device
+    uniform = torch.rand(5, count, generator=generator, device=device)
+    free = uniform[0] < 0.5
+    quarter = torch.floor(uniform[1] * 4) * (math.pi / 2)
+    angle = quarter + torch.where(free, (uniform[2] - 0.5) * (math.pi / 2), 0.0)
+    zoom = torch.where(free, ZOOM ** (2 * uniform[3] - 1), 1.0)
+    flip = torch.where(uniform[4] < 0.5, -1.0, 1.0)
+    cosine, sine = (torch.cos(angle) * zoom).round(decimals=6), (torch.sin(angle) * zoom).round(decimals=6)
+    matrix = torch.stack([torch.stack([cosine * flip, -sine], -1), torch.stack([sine * flip, cosine], -1)], -2)
+    line = torch.arange(patch, device=device, dtype=torch.float32) - (patch - 1) / 2
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    places = torch.stack([x, y], dim=-1) / (side / 2)  # centre of the square = 0, its edges = -1 and 1
+    return torch.einsum("hwj,nij->nhwi", places, matrix)
+
+
+def change_intensities(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Change gamma, contrast, brightness, shading, sharpness and noise of normalised images, each at random."""
+    count, channels, *size = images.shape
+    device = images.device
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(count, *shape, generator=generator, device=device)
+
+    def uniform() -> Tensor:
+        return torch.rand(count, 1, 1, 1, generator=generator, device=device)
+
+    gamma = torch.exp(0.25 * normal(1, 1, 1))
+    images = 6 * ((images / 6 + 0.5).clamp(0, 1) ** gamma) - 3
+    shading = functional.interpolate(normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
+    images = images * torch.exp(0.2 * normal(channels, 1, 1)) + 0.25 * normal(channels, 1, 1)
+    images = images + 0.3 * uniform() * shading
+    blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    # A negative share sharpens: the microscope may have been in better focus elsewhere.
+    images = torch.lerp(images, blurred, (1.6 * uniform() - 0.6) * (uniform() < 0.5))
+    noise = normal(channels, *size)
+    return images + noise * (0.3 * uniform() * (uniform() < 0.5))

@@ -1,0 +1,122 @@
+"""Training patches: where they are taken and how they are cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.data.annotations import IGNORE, Annotated
+from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits, normalise
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The annotated part of an image, in memory.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray, (Y, X) or (Y, X, C)
+        As in the file.
+    targets : numpy.ndarray, (Y, X) uint8
+        Class indices or `IGNORE`.
+    limits : IntensityLimits
+        Of the whole image.
+    """
+
+    pixels: NDArray[Any]
+    targets: NDArray[np.uint8]
+    limits: IntensityLimits
+
+    def with_targets(self, targets: NDArray[np.uint8]) -> Source:
+        """Return the same image with other targets."""
+        return Source(self.pixels, targets, self.limits)
+
+
+def read_source(data: Annotated, targets: NDArray[np.uint8], margin: int) -> Source:
+    """Read the annotated part of an image and `margin` pixels around it, and nothing else.
+
+    Parameters
+    ----------
+    data : Annotated
+        Its image may be lazy.
+    targets : numpy.ndarray, (Y, X) uint8
+        Of the whole image; at least one pixel is annotated.
+    margin : int
+        As far as a patch can reach beyond the annotation.
+    """
+    rows, columns = (np.flatnonzero((targets != IGNORE).any(axis=axis)) for axis in (1, 0))
+    box = tuple(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin) for line in (rows, columns))
+    return Source(np.asarray(data.image[box]), targets[box], intensity_limits(data.image))
+
+
+def crop(source: Source, top: int, left: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Cut a square out of a source; beyond the image it is mirrored and not annotated.
+
+    Returns
+    -------
+    image : numpy.ndarray, (C, side, side) float32
+        Normalised.
+    targets : numpy.ndarray, (side, side) uint8
+    """
+    height, width = source.targets.shape
+    rows, inside_rows = _mirrored(top, side, height)
+    columns, inside_columns = _mirrored(left, side, width)
+    square = np.ix_(rows, columns)
+    outside = ~(inside_rows[:, None] & inside_columns[None, :])
+    targets = source.targets[square]
+    targets[outside] = IGNORE
+    return normalise(source.pixels[square], source.limits), targets
+
+
+def _mirrored(start: int, count: int, length: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return indices that run to and fro within 0..length-1, and which of them are not mirrored."""
+    positions = np.arange(start, start + count)
+    folded = positions % (2 * length)
+    return np.minimum(folded, 2 * length - 1 - folded), (positions >= 0) & (positions < length)
+
+
+class PatchSampler:
+    """Draws squares around annotated pixels, every class equally often.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    classes : int
+        Number of classes; each must be annotated somewhere.
+    side : int
+        Side of the squares in pixels.
+    reach : int
+        The annotated pixel lies up to this far from the centre, in both directions.
+    rng : numpy.random.Generator
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], classes: int, side: int, reach: int, rng: np.random.Generator
+    ) -> None:
+        self._sources, self._side, self._reach, self._rng = sources, side, reach, rng
+        self._places = [self._places_of(index) for index in range(classes)]
+        if any(len(places) == 0 for places in self._places):
+            raise ValueError("Every class needs at least one annotated pixel to draw patches from.")
+
+    def _places_of(self, index: int) -> NDArray[np.int32]:
+        """Return (source, row, column) of every pixel of a class."""
+        found = []
+        for number, source in enumerate(self._sources):
+            rows, columns = np.nonzero(source.targets == index)
+            found.append(np.stack([np.full_like(rows, number), rows, columns], axis=1).astype(np.int32))
+        return np.concatenate(found)
+
+    def draw(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return `count` squares: images (N, C, S, S) float32 and targets (N, S, S) uint8."""
+        pairs = []
+        for index in self._rng.integers(len(self._places), size=count):
+            places = self._places[index]
+            number, row, column = places[self._rng.integers(len(places))]
+            shift = self._rng.integers(-self._reach, self._reach + 1, size=2)
+            top, left = row + shift[0] - self._side // 2, column + shift[1] - self._side // 2
+            pairs.append(crop(self._sources[number], int(top), int(left), self._side))
+        return np.stack([image for image, _ in pairs]), np.stack([targets for _, targets in pairs])

@@ -1,0 +1,100 @@
+"""Cutting a plane into boxes, and reading a box with the margin that a network needs around it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.data.normalisation import IntensityLimits, normalise
+from napari_microcnn.micrograph import Pixels
+
+
+class Box(NamedTuple):
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` of a plane; the ends are exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array with."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+
+def split(box: Box, side: int) -> list[Box]:
+    """Cut a box into boxes of at most `side` x `side`, row by row from its top left corner.
+
+    Examples
+    --------
+    >>> split(Box(0, 40, 0, 64), 32)[1]
+    Box(top=0, bottom=32, left=32, right=64)
+    """
+    return [
+        Box(top, min(top + side, box.bottom), left, min(left + side, box.right))
+        for top in range(box.top, box.bottom, side)
+        for left in range(box.left, box.right, side)
+    ]
+
+
+def read_window(
+    plane: Pixels, box: Box, *, margin: int, step: int, limits: IntensityLimits, least: int = 0
+) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
+    """Read a box and its surroundings, normalised and ready for a network.
+
+    The window is the box, grown to multiples of `step`, plus `margin` on every side, but never
+    beyond the plane: there the network shall see the same border as in an untiled prediction.
+    Where the plane's far sides are no multiples of `step`, it is mirrored up to the next one.
+
+    Parameters
+    ----------
+    plane : array, (Y, X) or (Y, X, C)
+        May be lazy; nothing outside the window is read.
+    box : Box
+        Within the plane.
+    margin : int
+        A multiple of `step`, in pixels.
+    step : int
+        The network takes sides that are multiples of this.
+    limits : IntensityLimits
+        Of the whole plane.
+    least : int
+        The margin grows until the window has this many pixels or is the whole plane.
+
+    Returns
+    -------
+    window : numpy.ndarray, (C, H, W) float32
+        H and W are multiples of `step`.
+    core : tuple of slice
+        Where the box lies in the last two axes of the window.
+    """
+    shape = (int(plane.shape[0]), int(plane.shape[1]))
+    top, below, left, beside = window_around(box, shape, margin, step)
+    while (below - top) * (beside - left) < least and (below - top, beside - left) != shape:
+        margin += step
+        top, below, left, beside = window_around(box, shape, margin, step)
+    pixels: NDArray[Any] = np.asarray(plane[top:below, left:beside])
+    height, width = pixels.shape[:2]
+    window = normalise(pixels, limits)
+    padding = ((0, 0), (0, -height % step), (0, -width % step))
+    if any(after for _, after in padding):
+        window = np.pad(window, padding, mode="symmetric")
+    return window, (slice(box.top - top, box.bottom - top), slice(box.left - left, box.right - left))
+
+
+def window_around(box: Box, shape: tuple[int, int], margin: int, step: int) -> Box:
+    """Return the box grown to multiples of `step` and by `margin`, without what lies beyond the plane."""
+    return Box(
+        max(0, box.top // step * step - margin),
+        min(shape[0], -(-box.bottom // step) * step + margin),
+        max(0, box.left // step * step - margin),
+        min(shape[1], -(-box.right // step) * step + margin),
+    )

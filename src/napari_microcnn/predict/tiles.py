@@ -1,0 +1,165 @@
+"""Prediction tile by tile, equal to the prediction of the whole plane at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_microcnn.config import SegmentConfig, UNetConfig
+from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
+from napari_microcnn.data.windows import Box, read_window, split
+from napari_microcnn.device import available_memory, inference_precision, resolve_device
+from napari_microcnn.events import Notice
+from napari_microcnn.micrograph import Pixels
+from napari_microcnn.models import Model
+from napari_microcnn.nets import folded, halo, least_window
+
+SMALLEST_TILE = 32
+_WORKSPACE = {"cpu": 260 << 20, "mps": 1 << 30, "cuda": 4 << 30}
+"""Bytes for the network's intermediate results, at most; more would not be faster."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """The answer for one tile.
+
+    Attributes
+    ----------
+    region : tuple of slice
+        Rows and columns of the plane.
+    probabilities : numpy.ndarray, (K, H, W) float32
+        Probability of every class, in the order of the model's classes.
+    done, total : int
+        Tiles done so far, this one included, and in all.
+    """
+
+    region: tuple[slice, slice]
+    probabilities: NDArray[np.float32]
+    done: int
+    total: int
+
+
+class TilePredictor:
+    """A model made ready to predict any number of planes.
+
+    Parameters
+    ----------
+    model : Model
+        Stays as it is: the network is copied, in the precision and to the device of `config`.
+    config : SegmentConfig
+        Device, precision and tile size are used.
+    """
+
+    def __init__(self, model: Model, config: SegmentConfig) -> None:
+        self._model, self._config = model, config
+        self.device = resolve_device(config.device)
+        self.precision = inference_precision(self.device, config.precision)
+        net = folded(model.net).to(device=self.device, dtype=self.precision)
+        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._step: int = 2**model.config.depth
+
+    def tiles(self, plane: Pixels, limits: IntensityLimits | None = None) -> Iterator[Notice | Tile]:
+        """Predict a plane; yields a `Tile` per tile, and a `Notice` where tiles had to be made smaller.
+
+        Parameters
+        ----------
+        plane : array, (Y, X) or (Y, X, C)
+            Real numbers of any type, of any size; may be lazy: only one tile and its margin are read at a time.
+        limits : IntensityLimits, optional
+            For the normalisation; found in the plane when not given.
+
+        Raises
+        ------
+        ModelError
+            If the model takes another number of channels.
+        ValueError
+            If the memory is too small for the smallest tile.
+        """
+        self._model.check_channels(int(plane.shape[2]) if plane.ndim == 3 else 1)
+        limits = limits or intensity_limits(plane)
+        whole = Box(0, int(plane.shape[0]), 0, int(plane.shape[1]))
+        side = self._tile_side(whole.shape)
+        waiting, done = split(whole, side), 0
+        while waiting:
+            box = waiting.pop(0)
+            if max(box.shape) > side:  # cut before the memory ran out
+                waiting[:0] = split(box, side)
+                continue
+            try:
+                probabilities = self._predict(plane, box, limits)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                side = self._smaller(min(side, max(box.shape)))
+                waiting = [part for other in (box, *waiting) for part in split(other, side)]
+                yield Notice(f"The memory is too small for such tiles; going on with tiles of {side} pixels.")
+                continue
+            done += 1
+            yield Tile(box.slices, probabilities, done, done + len(waiting))
+
+    def _tile_side(self, shape: tuple[int, int]) -> int:
+        """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
+        if self._config.tile is not None:
+            return -(-self._config.tile // self._step) * self._step
+        memory = min(available_memory(self.device) // 4, _WORKSPACE[self.device.type])
+        window = int((memory / bytes_per_pixel(self._model.config, self.precision)) ** 0.5)
+        largest = max(SMALLEST_TILE, self._step, window - 2 * halo(self._model.config))
+        count = -(-max(shape) // largest)
+        return -(-max(shape) // (count * self._step)) * self._step
+
+    def _smaller(self, side: int) -> int:
+        smallest = max(SMALLEST_TILE, self._step)
+        if side <= smallest:
+            raise ValueError(
+                f"The memory of the device {self.device.type!r} is too small even for a tile of {smallest} pixels; "
+                f"close other programs, or choose another device or a smaller model."
+            )
+        return max(smallest, side // 2 // self._step * self._step)
+
+    def _predict(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
+        """Return the probabilities, (K, H, W), of one box."""
+        margin, least = halo(self._model.config), least_window(self._model.config)
+        window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
+        with torch.inference_mode():
+            images = torch.from_numpy(window)[None].to(self.device, self.precision, memory_format=torch.channels_last)
+            logits = self._net(images)[0, :, core[0], core[1]].permute(1, 2, 0).float().contiguous()
+            # Over the last axis every pixel is computed alike; over another one the ends of a thread's share differ.
+            probabilities = logits.softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
+        return np.ascontiguousarray(probabilities)
+
+
+def predict_tiles(
+    model: Model, plane: Pixels, config: SegmentConfig | None = None, limits: IntensityLimits | None = None
+) -> Iterator[Notice | Tile]:
+    """Predict one plane tile by tile; see `TilePredictor.tiles`."""
+    yield from TilePredictor(model, config or SegmentConfig()).tiles(plane, limits)
+
+
+def predict_plane(model: Model, plane: Pixels, config: SegmentConfig | None = None) -> NDArray[np.float32]:
+    """Return the probabilities of every class, (K, Y, X) float32, of a plane that fits into memory."""
+    result = np.empty((model.config.classes, *plane.shape[:2]), np.float32)
+    for event in predict_tiles(model, plane, config):
+        if isinstance(event, Tile):
+            result[:, event.region[0], event.region[1]] = event.probabilities
+    return result
+
+
+def bytes_per_pixel(config: UNetConfig, precision: torch.dtype) -> int:
+    """Estimate the memory that a window needs per pixel while the network runs.
+
+    The finest level rules: there the last decoder block holds the skip connection, the upsampled
+    features, both of them joined and its own result (5 times the width); the coarser levels and
+    the caches of the convolutions add about half as much again.
+    """
+    return int(1.5 * 5 * config.width * precision.itemsize) + 4 * (config.channels * 3 + config.classes * 2)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

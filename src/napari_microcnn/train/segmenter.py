@@ -1,0 +1,173 @@
+"""Training a segmenter from strokes or masks."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import napari_microcnn
+from napari_microcnn.config import ClassInfo, TrainConfig
+from napari_microcnn.data import Annotated
+from napari_microcnn.data.augmentation import augment, source_side
+from napari_microcnn.data.patches import PatchSampler
+from napari_microcnn.device import resolve_device
+from napari_microcnn.events import EpochDone, Event, Finished, Job, Notice
+from napari_microcnn.micrograph import Calibration
+from napari_microcnn.models import Model, save_model
+from napari_microcnn.train.loop import Batches, LoopSettings, train_loop
+from napari_microcnn.train.losses import segmentation_loss
+from napari_microcnn.train.preparation import TrainingData, prepare
+from napari_microcnn.train.preview import Preview
+from napari_microcnn.train.start import initialised, resumed
+from napari_microcnn.train.validation import Validator
+
+STEPS_PER_EPOCH = 10
+"""About two seconds on two processor cores: curves and preview move, validation costs little."""
+
+
+def train_segmenter(
+    data: Sequence[Annotated],
+    classes: Sequence[ClassInfo],
+    config: TrainConfig | None = None,
+    *,
+    checkpoint: Path | None = None,
+    resume: Model | None = None,
+    preview: tuple[int, tuple[slice, slice]] | None = None,
+) -> Job[Model]:
+    """Teach a U-Net to tell classes apart, from a few strokes or from complete masks.
+
+    Parameters
+    ----------
+    data : sequence of Annotated
+        Images with their annotations.
+    classes : sequence of ClassInfo
+        Ids, names and colours of the classes; the ids are the values in the annotations.
+    config : TrainConfig, optional
+        Limits, start, size and seed.
+    checkpoint : Path, optional
+        The best model so far is written here whenever it improves.
+    resume : Model, optional
+        Go on training this model instead of starting from ``config.init``.
+    preview : (int, (slice, slice)), optional
+        Index of an image and a region of it that is predicted after every epoch.
+
+    Yields
+    ------
+    Notice, BatchDone, EpochDone, PreviewDone, Finished
+        ``EpochDone.model`` is a detached copy whenever it is the best so far; ``Finished`` holds
+        the best model. Closing the generator stops the training within one batch.
+
+    Raises
+    ------
+    ValueError
+        If the images, the annotations and the classes do not fit together; one clear sentence.
+    """
+    config = config or TrainConfig()
+    device = resolve_device(config.device)
+    rng = np.random.default_rng(config.seed)
+    channels = data[0].channels if data else 1
+    net, notices = (resumed(resume, channels, classes), []) if resume else initialised(config, channels, classes)
+    step: int = 2**net.config.depth
+    patch = -(-config.patch // step) * step
+    side = source_side(patch) if config.augment else patch
+    prepared = prepare(data, classes, config, side, rng)
+    for message in [*notices, *prepared.notices]:
+        yield Notice(message)
+    net.to(device)
+    validator = Validator(prepared.validation, patch, rng, device)
+    shown = Preview(data, preview, [entry.id for entry in classes]) if preview else None
+    draft = Model(
+        net,
+        tuple(classes),
+        resume.objects if resume else None,
+        _common_calibration(data),
+        provenance=_origin(data, config),
+    )
+    loop = train_loop(
+        net,
+        _batches(prepared, config, patch, side, rng, device),
+        loss=partial(segmentation_loss, weights=torch.from_numpy(prepared.weights).to(device)),
+        validate=shown.watching(validator) if shown else validator,
+        snapshot=draft.snapshot,
+        settings=_loop_settings(config),
+    )
+    best = yield from _saving(loop, checkpoint, shown)
+    yield Finished(best)
+
+
+def _loop_settings(config: TrainConfig) -> LoopSettings:
+    return LoopSettings(
+        epochs=config.epochs,
+        minutes=config.minutes,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+    )
+
+
+def _batches(
+    data: TrainingData, config: TrainConfig, patch: int, side: int, rng: np.random.Generator, device: torch.device
+) -> Batches:
+    """Yield batches for ever: (N, C, patch, patch) float32 and (N, patch, patch) int64."""
+    generator = torch.Generator(device).manual_seed(config.seed)
+    sampler = PatchSampler(data.train, len(data.weights), side, reach=patch * 3 // 8, rng=rng)
+    while True:
+        images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
+        yield augment(images, targets, patch, generator) if config.augment else (images, targets.long())
+
+
+def _saving(
+    loop: Generator[Event, None, Model], checkpoint: Path | None, shown: Preview | None
+) -> Generator[Event, None, Model]:
+    """Pass the events on; write the best models and add previews."""
+    iterator = _Returning(loop)
+    for event in iterator:
+        yield event
+        if not isinstance(event, EpochDone):
+            continue
+        if event.model is not None and checkpoint is not None:
+            try:
+                save_model(event.model, checkpoint)
+            except ValueError as error:  # a full disk must not end a training that is going well
+                yield Notice(f"The best model could not be saved: {error} Training goes on.")
+                checkpoint = None
+        if shown is not None:
+            yield shown.predict()
+    return iterator.result
+
+
+class _Returning:
+    """Iterates over a generator and keeps what it returns."""
+
+    result: Model
+
+    def __init__(self, generator: Generator[Event, None, Model]) -> None:
+        self._generator = generator
+
+    def __iter__(self) -> Iterator[Event]:
+        self.result = yield from self._generator
+
+
+def _common_calibration(data: Sequence[Annotated]) -> Calibration | None:
+    """Return the size of a pixel if all images agree on it."""
+    found = [one.calibration for one in data]
+    first = found[0]
+    if first is None or any(other is None for other in found):
+        return None
+    same = all(np.allclose(other.to(first.unit).pixel_size, first.pixel_size, rtol=0.01) for other in found if other)
+    return first if same else None
+
+
+def _origin(data: Sequence[Annotated], config: TrainConfig) -> dict[str, Any]:
+    return {
+        "made_by": "napari-microcnn train",
+        "version": napari_microcnn.__version__,
+        "torch": torch.__version__,
+        "images": [one.name for one in data],
+        "settings": config.model_dump(),
+    }
