@@ -52,7 +52,7 @@ def test_what_does_not_pair_is_told(pictures: Path, capsys) -> None:
 def test_a_number_of_epochs_replaces_the_time_limit(pictures: Path, monkeypatch) -> None:
     seen = []
 
-    def fake(data, classes, config) -> Job[Model]:
+    def fake(data, classes, config, **_) -> Job[Model]:
         seen.append(config)
         raise ValueError("seen enough")
         yield
@@ -155,7 +155,7 @@ def test_control_c_on_a_terminal(pictures: Path) -> None:
     command = [sys.executable, "-c", "import sys; from napari_microcnn.cli import main; sys.exit(main())", "train"]
     wide = {**os.environ, "COLUMNS": "200"}
     command += [*map(str, words), *TINY, "--minutes", "5"]
-    process = subprocess.Popen(command, stderr=end, stdout=subprocess.PIPE, env=wide)
+    process = subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL, env=wide)
     os.close(end)
     seen, start = "", time.monotonic()
     while "(best)" not in seen and time.monotonic() - start < 100:

@@ -53,7 +53,7 @@ def _pores(output: Path, settings: TrainConfig) -> None:
     model = train_and_save(job, output / "nanoporous.safetensors")
     pore = NANOPOROUS_CLASSES[0].id
     result = _segment_and_write(micrograph, model, SegmentConfig(device=settings.device, objects=pore), output)
-    typer.echo(f"pores: {_describe(result, pore)}")
+    typer.echo(f"pores: {_described(result)}")
 
 
 def _grains(output: Path, settings: SegmentConfig) -> None:
@@ -68,7 +68,7 @@ def _grains(output: Path, settings: SegmentConfig) -> None:
     micrograph = Micrograph(made.image, name="polycrystal")
     typer.echo(f"Synthetic polycrystal with {made.structure.grains.max()} grains, no annotation")
     result = _segment_and_write(micrograph, load_model("grain-boundaries"), settings, output)
-    typer.echo(f"grains: {_describe(result, None)}")
+    typer.echo(f"grains: {_described(result)}")
 
 
 def _segment_and_write(micrograph: Micrograph, model: Model, settings: SegmentConfig, output: Path) -> Segmentation:
@@ -80,3 +80,17 @@ def _segment_and_write(micrograph: Micrograph, model: Model, settings: SegmentCo
     write_image(output / f"{micrograph.name}.tif", micrograph.pixels, calibration=micrograph.calibration)
     write_segmentation(result, output, "napari-microcnn demo")
     return result
+
+
+def _described(result: Segmentation) -> str:
+    """Return the area fraction of the objects, their number and their mean diameter in words."""
+    from napari_microcnn.measure import summarise
+    from napari_microcnn.measure.units import length_unit
+
+    labels, calibration = result.labels, result.micrograph.calibration
+    if labels is None:
+        return "none"
+    summary = summarise(labels=labels, calibration=calibration)
+    unit = length_unit(calibration)
+    diameter = summary[f"mean_equivalent_circular_diameter_{unit}"]
+    return f"area fraction {(labels > 0).mean():.3f}, {summary['objects']}, mean diameter {diameter:.1f} {unit}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from napari_microcnn.cli import demo, models, segment, synth, train, window
+from napari_microcnn.cli import demo, measure, models, segment, synth, train, window
 from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
 
@@ -32,6 +34,7 @@ app.command("demo", help="The main job without a screen, on the built-in microgr
 app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exact labels.")
 app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
+app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
 app.add_typer(models.app, name="models", help="List and describe models.")
 
 
@@ -69,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0] not in _COMMANDS and not words[0].startswith("-")):
         words.insert(0, "open")
+    if threading.current_thread() is threading.main_thread():  # a cluster's time limit keeps the best model too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(words, prog_name="napari-microcnn", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -52,6 +52,8 @@ def segment_files(
                 say(failed[-1])
             continue
         typer.echo("\n".join(str(name) for name in written))
+    if loaded.objects is None and settings.objects is None:
+        say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if failed:
         raise ValueError(failed[0] if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
 

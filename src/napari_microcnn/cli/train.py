@@ -49,7 +49,7 @@ def train(
 
     from napari_microcnn.train.segmenter import train_segmenter
 
-    train_and_save(train_segmenter(data, classes, settings), output)
+    train_and_save(train_segmenter(data, classes, settings, checkpoint=output), output)
 
 
 def train_and_save(job: Job[Model], output: Path) -> Model:
@@ -86,18 +86,17 @@ def read_pairs(images: Path, labels: Path) -> list[AnnotatedImage]:
         If a file cannot be read, or a label image does not fit its image.
     """
     from napari_microcnn.data.annotations import Annotated as AnnotatedImage
-    from napari_microcnn.io.read import read_micrograph
+    from napari_microcnn.io.read import read_labels, read_micrograph
 
     found, report = pairs(images, labels)
     if report:
         say(report)
     data = []
     for image_path, label_path in found:
-        micrograph, annotation = read_micrograph(image_path), read_micrograph(label_path)
-        if micrograph.stack_shape or annotation.axes != "YX":
+        micrograph, annotation = read_micrograph(image_path), read_labels(label_path)
+        if micrograph.stack_shape or annotation.ndim != 2:
             raise ValueError(f"{image_path.name} and {label_path.name}: single images are needed here, not stacks.")
-        pixels = np.asarray(annotation.pixels)
-        data.append(AnnotatedImage(micrograph.pixels, pixels, image_path.name, micrograph.calibration))
+        data.append(AnnotatedImage(micrograph.pixels, annotation, image_path.name, micrograph.calibration))
     return data
 
 

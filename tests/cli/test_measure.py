@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_microcnn.cli import main
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def bricks(tmp_path: Path) -> Path:
+    """Write four grains of 9 x 9 pixels between boundaries one pixel wide, at 0.5 µm per pixel."""
+    labels = np.zeros((19, 19), np.uint16)
+    labels[:9, :9], labels[:9, 10:], labels[10:, :9], labels[10:, 10:] = 1, 2, 3, 4
+    path = tmp_path / "in" / "bricks.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, labels, imagej=True, resolution=(2, 2), metadata={"unit": "um"})
+    return path
+
+
+def test_grains_in_physical_units(bricks: Path, tmp_path: Path, capsys) -> None:
+    assert main(["measure", "grains", str(bricks), "-o", str(tmp_path / "g.csv")]) == 0
+    table = rows(tmp_path / "g.csv")
+    assert [row["file"] for row in table] == ["bricks.tif"] * 4
+    assert [float(row["area_um2"]) for row in table] == pytest.approx([81 * 0.25] * 4)
+    # 38 lines of 9.5 µm cross 38 boundaries less the two that run inside one
+    assert f"mean_intercept_um {38 * 9.5 / 36:.4g}" in capsys.readouterr().out
+
+
+def test_grains_between_the_boundaries_of_a_class_map(bricks: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.png"
+    tifffile.imwrite(mask := mask.with_suffix(".tif"), (tifffile.imread(bricks) == 0).astype(np.uint8))
+    words = ["measure", "grains", str(mask), "-o", str(tmp_path / "g.csv"), "--boundary", "1", "--pixel-size", "2 nm"]
+    assert main(words) == 0
+    assert [float(row["area_nm2"]) for row in rows(tmp_path / "g.csv")] == pytest.approx([81 * 4] * 4)
+
+
+def test_particles_of_a_class(bricks: Path, tmp_path: Path, capsys) -> None:
+    words = ["measure", "particles", str(bricks), "-o", str(tmp_path / "p.csv"), "--class", "3"]
+    assert main(words) == 0
+    assert len(rows(tmp_path / "p.csv")) == 1
+    assert f"area_fraction {81 / 361:.4g}" in capsys.readouterr().out
+
+
+def test_phases(bricks: Path, tmp_path: Path) -> None:
+    assert main(["measure", "phases", str(bricks), "-o", str(tmp_path / "f.csv")]) == 0
+    fractions = {row["class"]: float(row["area_fraction"]) for row in rows(tmp_path / "f.csv")}
+    assert fractions == pytest.approx({"0": 37 / 361, "1": 81 / 361, "2": 81 / 361, "3": 81 / 361, "4": 81 / 361})
+
+
+def test_a_stack_is_measured_plane_by_plane(tmp_path: Path) -> None:
+    stack = np.zeros((2, 16, 16), np.uint8)
+    stack[:, 2:6, 2:6] = 1
+    stack[1, 10:14, 2:6] = 2
+    tifffile.imwrite(tmp_path / "s.ome.tif", stack, metadata={"axes": "ZYX"})
+    assert main(["measure", "particles", str(tmp_path / "s.ome.tif"), "-o", str(tmp_path / "p.csv")]) == 0
+    assert [row["plane"] for row in rows(tmp_path / "p.csv")] == ["0", "1", "1"]
+
+
+def test_without_a_pixel_size_we_say_so(tmp_path: Path, capsys) -> None:
+    tifffile.imwrite(tmp_path / "l.tif", np.eye(16, dtype=np.uint8))
+    assert main(["measure", "particles", str(tmp_path / "l.tif"), "-o", str(tmp_path / "p.csv")]) == 0
+    assert "--pixel-size" in capsys.readouterr().err
+    assert "area_px" in rows(tmp_path / "p.csv")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["grains", "gone.tif"], "no file"),
+        (["grains", "bricks.tif", "--pixel-size", "huge"], "'huge'"),
+        (["phases", "float.tif"], "float.tif"),
+        (["particles", "bricks.tif", "nm.tif"], "different units"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(bricks: Path, tmp_path: Path, monkeypatch, capsys, words, told: str) -> None:
+    monkeypatch.chdir(bricks.parent)
+    tifffile.imwrite("float.tif", np.full((8, 8), 0.5, np.float32))
+    tifffile.imwrite("nm.tif", np.eye(8, dtype=np.uint8), imagej=True, resolution=(2, 2), metadata={"unit": "nm"})
+    assert main(["measure", *words, "-o", str(tmp_path / "t.csv")]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "t.csv").exists()
