@@ -119,7 +119,8 @@ def _write_tiff(
     channel_names: Sequence[str] | None,
 ) -> None:
     pixels, axes, colour = _stored_axes(pixels, axes)
-    dtype = np.dtype(_NARROWER.get(pixels.dtype.str[1:], _NARROWER.get(pixels.dtype.kind, pixels.dtype)))
+    wider = pixels.dtype.newbyteorder("=")
+    dtype = np.dtype(_NARROWER.get(wider.str[1:], _NARROWER.get(wider.kind, wider)))
     first_row = axes.index("Y")
     row_bytes = math.prod(pixels.shape[first_row + 1 :]) * dtype.itemsize
     rows = max(1, min(pixels.shape[first_row], _STRIP_BYTES // row_bytes))
