@@ -16,7 +16,6 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from napari_microcnn.io.axes import grey_if_equal, normalise_axes
 from napari_microcnn.io.calibration import find_calibration
 from napari_microcnn.io.errors import ReadError
-from napari_microcnn.io.lazy import TiffPixels
 from napari_microcnn.micrograph import Micrograph, Pixels
 
 # What tifffile and its codecs raise on damaged files, as found by feeding it many.
@@ -150,6 +149,9 @@ def _too_short(path: Path, series: TiffPageSeries, file_size: int) -> ReadError:
 
 def _pixels(path: Path, series: TiffPageSeries, lazy_from_bytes: int) -> tuple[Pixels, str]:
     if series.size * np.dtype(series.dtype).itemsize >= lazy_from_bytes:
+        # Imported late: dask and zarr take a second, and most micrographs fit into memory.
+        from napari_microcnn.io.lazy import TiffPixels
+
         return TiffPixels(path, series).as_dask(), str(series.axes)
     pixels = series.asarray()
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("=")), str(series.axes)

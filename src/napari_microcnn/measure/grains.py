@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from skimage.morphology import skeletonize
 
 from napari_microcnn.measure.units import pixel_sizes
 from napari_microcnn.micrograph import Calibration
@@ -48,6 +47,8 @@ def mean_intercept(grains: np.ndarray[Any, Any], calibration: Calibration | None
             f"Grains must be a boundary mask or labels of shape (Y, X), not {grains.dtype} of shape {grains.shape}."
         )
     if grains.dtype.kind == "b":
+        from skimage.morphology import skeletonize
+
         thin = skeletonize(grains)  # type: ignore[no-untyped-call]
         crossings = sum(_entries(lines) for lines in (thin, thin.T))
     else:
