@@ -54,7 +54,7 @@ def _centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
         low, high = values.min(), values.max()
     clipped = np.clip(values, low, high)
     centre, scale = float(clipped.mean()), float(clipped.std())
-    rounding = 1e-7 * max(abs(float(low)), abs(float(high)))
+    rounding = 1e-12 * max(abs(float(low)), abs(float(high)))
     return centre, (scale if scale > rounding else 0.0)
 
 

@@ -101,12 +101,16 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     path = _find(name_or_path)
     card, tensors = _read(path)
     net = _build(path, card, tensors)
-    size = card.pixel_size
+    try:
+        size = card.pixel_size
+        calibration = Calibration((size.y, size.x), size.unit, size.source) if size else None
+    except ValueError as error:
+        raise ModelError(f"The pixel size inside the model {path} makes no sense: {error}") from error
     return Model(
         net=net.to(resolve_device(device) if isinstance(device, str) else device),
         classes=card.classes,
         objects=card.objects,
-        pixel_size=Calibration((size.y, size.x), size.unit, size.source) if size else None,
+        pixel_size=calibration,
         typical_intercept=card.typical_intercept,
         provenance=card.provenance,
         name=card.name,

@@ -96,6 +96,10 @@ class Model:
                 f"{channels}; choose another model or convert the image."
             )
 
+    def channel(self, class_id: int) -> int:
+        """Return the network's output channel that scores a class."""
+        return next(index for index, entry in enumerate(self.classes) if entry.id == class_id)
+
     def info(self) -> dict[str, Any]:
         """Return everything but the weights, ready for JSON."""
         size = self.pixel_size

@@ -26,18 +26,23 @@ def receptive_radius(config: UNetConfig) -> int:
 def halo(config: UNetConfig) -> int:
     """Return the margin in pixels that makes a tile's answer equal to the whole image's.
 
-    It is valid for tiles that start and end on multiples of ``2**depth``: their outermost pixels
-    lie at the edge of a pooling cell, so the ``2**depth - 1`` pixels that `receptive_radius`
-    reckons for the position within the cell are not needed. The margin is itself a multiple of
-    ``2**depth``, so that windows stay aligned.
+    It is valid for tiles that start and end on multiples of ``2**depth``. Reckoned from the edge
+    of such a tile outwards: down the decoder every level adds its two convolutions, and a pixel
+    begun on the level below counts whole; up the encoder likewise. It is less than
+    `receptive_radius`, because the edge of the tile is also the edge of a pooling cell, and is
+    rounded up to a multiple of ``2**depth``, so that windows stay aligned.
 
     Examples
     --------
     >>> halo(UNetConfig(depth=4))
     96
     """
+    reach = 2
+    for _ in range(config.depth):
+        reach = -(-reach // 2) + 2
+    for _ in range(config.depth):
+        reach = reach * 2 + 2
     step: int = 2**config.depth
-    reach = receptive_radius(config) - (step - 1)
     return -(-reach // step) * step
 
 

@@ -1,0 +1,59 @@
+"""Devices, precision and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_microcnn import device as module
+from napari_microcnn.device import available_memory, describe_device, inference_precision, resolve_device
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert resolve_device("auto") == CPU
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_device("auto").type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
+
+
+def test_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="'cuda' is not available on this computer; use 'auto' or 'cpu'"):
+        resolve_device("cuda")
+    with pytest.raises(ValueError, match="Unknown device 'tpu'"):
+        resolve_device("tpu")
+
+
+def test_one_line_for_people() -> None:
+    line = describe_device("cpu")
+    assert "CPU" in line
+    assert "\n" not in line
+
+
+def test_precision_follows_the_wish_then_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fast_bfloat16", lambda _: True)
+    assert inference_precision(CPU) == torch.bfloat16
+    assert inference_precision(CPU, "float32") == torch.float32
+    monkeypatch.setattr(module, "fast_bfloat16", lambda _: False)
+    assert inference_precision(CPU) == torch.float32
+    assert inference_precision(CPU, "bfloat16") == torch.bfloat16
+    with pytest.raises(ValueError, match="Unknown precision 'half'"):
+        inference_precision(CPU, "half")
+
+
+def test_memory_is_limited_by_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "_CGROUP", tmp_path)
+    free = available_memory(CPU)
+    assert free > 2**20
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("400000\n")
+    assert available_memory(CPU) == 600_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory(CPU) > 600_000
