@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
@@ -18,9 +19,11 @@ from benchmarks.common import Table
 from napari_microcnn.events import result_of
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.models import load_model
-from napari_microcnn.predict.segment import segment
+from napari_microcnn.predict.segment import Segmentation, segment
 
 TOLERANCE = 3
+
+Mask = NDArray[np.bool_]
 
 
 def run() -> Table:
@@ -36,7 +39,7 @@ def run() -> Table:
             continue
         rows = []
         for image, reference in _pairs(Path(folder)):
-            result = result_of(segment(read_micrograph(image), model))
+            result: Segmentation = result_of(segment(read_micrograph(image), model))
             rows.append(_scores(np.asarray(result.classes) == 1, _mask(reference)))
         table.add(Path(folder).name, len(rows), *(float(value) for value in np.mean(rows, axis=0)))
     return table
@@ -49,25 +52,25 @@ def _pairs(folder: Path) -> list[tuple[Path, Path]]:
     return [(next(folder.glob("image.*")), next(folder.glob("boundary.*")))]
 
 
-def _mask(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _mask(path: Path) -> Mask:
     pixels = np.asarray(read_micrograph(path).pixels)
     return np.asarray((pixels[..., 0] if pixels.ndim == 3 else pixels) > 0)
 
 
-def _scores(found: np.ndarray, true: np.ndarray) -> tuple[float, float, float, float]:  # type: ignore[type-arg]
+def _scores(found: Mask, true: Mask) -> tuple[float, float, float, float]:
     """Return F1, precision, recall and the ratio of the mean intercepts of two boundary maps."""
-    found, true = skeletonize(found), skeletonize(true)
+    found, true = (skeletonize(lines) for lines in (found, true))  # type: ignore[no-untyped-call]
     precision, recall = _within(found, true), _within(true, found)
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return f1, precision, recall, _crossings(true) / max(_crossings(found), 1)
 
 
-def _within(points: np.ndarray, target: np.ndarray) -> float:  # type: ignore[type-arg]
+def _within(points: Mask, target: Mask) -> float:
     if not points.any() or not target.any():
         return 0.0
     return float((ndimage.distance_transform_edt(~target)[points] <= TOLERANCE).mean())
 
 
-def _crossings(lines: np.ndarray) -> int:  # type: ignore[type-arg]
+def _crossings(lines: Mask) -> int:
     """Return how often all rows and columns meet a line; the mean intercept is inverse to it."""
     return sum(int((way[:, 1:] & ~way[:, :-1]).sum()) for way in (lines, lines.T))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 from benchmarks.common import Table, seconds
 
@@ -19,8 +20,8 @@ def run() -> Table:
     }
     bare = None
     for name, (code, bar) in codes.items():
-        command = [sys.executable, "-c", code]
-        took = seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True), repeats=5)
+        action = partial(subprocess.run, [sys.executable, "-c", code], check=True, capture_output=True)
+        took = seconds(action, repeats=5)
         bare = bare or took
         table.add(name, took, took / bare, bar)
     return table

@@ -73,7 +73,8 @@ def _time(path: Path) -> list[tuple[str, float | str, str]]:
 
 def _bare(model, plane, limits, regions, precision) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Return the time of nothing but the network."""
-    net = folded(model.net).to(precision).to(memory_format=torch.channels_last)
+    net = folded(model.net).to(precision)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     margin, step = halo(model.config), 2**model.config.depth
     total = 0.0
     with torch.inference_mode():

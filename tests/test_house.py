@@ -75,6 +75,12 @@ def test_public_names_are_there_and_documented(name: str) -> None:
     assert name in dir(napari_microcnn)
 
 
+def test_type_checkers_see_the_public_names() -> None:
+    text = Path(napari_microcnn.__file__).read_text(encoding="utf-8")
+    seen = re.findall(r"import (\w+) as \1$", text, re.MULTILINE)
+    assert set(seen) == set(napari_microcnn.__all__) - {"__version__"}
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'steel'"):
         _ = napari_microcnn.steel

@@ -13,7 +13,28 @@ Examples
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what counts when running
+    from napari_microcnn.config import ClassInfo as ClassInfo
+    from napari_microcnn.config import SegmentConfig as SegmentConfig
+    from napari_microcnn.config import TrainConfig as TrainConfig
+    from napari_microcnn.data.annotations import Annotated as Annotated
+    from napari_microcnn.events import result_of as result_of
+    from napari_microcnn.io.export import export_segmentation as export_segmentation
+    from napari_microcnn.io.read import read_micrograph as read_micrograph
+    from napari_microcnn.io.samples import nanoporous as nanoporous
+    from napari_microcnn.measure.objects import measure_objects as measure_objects
+    from napari_microcnn.micrograph import Calibration as Calibration
+    from napari_microcnn.micrograph import Micrograph as Micrograph
+    from napari_microcnn.models import Model as Model
+    from napari_microcnn.models import load_model as load_model
+    from napari_microcnn.models import save_model as save_model
+    from napari_microcnn.models.shipped import shipped_models as shipped_models
+    from napari_microcnn.predict.segment import Segmentation as Segmentation
+    from napari_microcnn.predict.segment import segment as segment
+    from napari_microcnn.synth import polycrystal as polycrystal
+    from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
 
 _HOME = {
     "Calibration": "micrograph",

@@ -153,9 +153,9 @@ def test_control_c_on_a_terminal(pictures: Path) -> None:
     terminal, end = pty.openpty()
     words = ["--images", pictures / "images", "--labels", pictures / "strokes", "-o", pictures / "m.safetensors"]
     command = [sys.executable, "-c", "import sys; from napari_microcnn.cli import main; sys.exit(main())", "train"]
-    wide = {**os.environ, "COLUMNS": "200"}
+    environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     command += [*map(str, words), *TINY, "--minutes", "5"]
-    process = subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL, env=wide)
+    process = subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL, env=environment)
     os.close(end)
     seen, start = "", time.monotonic()
     while "(best)" not in seen and time.monotonic() - start < 100:
@@ -166,6 +166,8 @@ def test_control_c_on_a_terminal(pictures: Path) -> None:
             seen += chunk.decode(errors="replace")
     except OSError:  # the other end is closed: the process is over
         pass
+    finally:
+        os.close(terminal)
     assert process.wait(20) == 130, seen
     assert "Training" in seen
     assert "Interrupted." in seen

@@ -76,7 +76,7 @@ def _segment_and_write(micrograph: Micrograph, model: Model, settings: SegmentCo
     from napari_microcnn.io.write import write_image
     from napari_microcnn.predict.segment import segment
 
-    result = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
+    result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
     write_image(output / f"{micrograph.name}.tif", micrograph.pixels, calibration=micrograph.calibration)
     write_segmentation(result, output, "napari-microcnn demo")
     return result

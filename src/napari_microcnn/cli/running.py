@@ -110,8 +110,9 @@ class _Bar:
     def show(self, share: float, caption: str) -> None:
         elapsed = self._progress.tasks[0].elapsed or 0.0
         left = f"{elapsed * (1 / share - 1):.0f} s left" if share > 0.02 else ""
-        fields = {"caption": caption} if caption else {}
-        self._progress.update(self._task, completed=share, left=left, **fields)
+        self._progress.update(self._task, completed=share, left=left)
+        if caption:
+            self._progress.update(self._task, caption=caption)
 
 
 class _Lines:

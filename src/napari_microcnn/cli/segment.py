@@ -64,7 +64,7 @@ def segment_and_write(
     """Segment one micrograph and write class map, labels, table and provenance; returns the files."""
     from napari_microcnn.predict.segment import segment
 
-    result = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
+    result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
     return write_segmentation(result, folder, command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 import typer
@@ -12,6 +12,8 @@ from napari_microcnn.cli.options import AnyDevice, takes_settings
 from napari_microcnn.cli.running import follow, output_folder
 from napari_microcnn.config import ImagingConfig, Settings, VoronoiConfig
 from napari_microcnn.events import Finished, Job, Progress
+
+S = TypeVar("S", bound=Settings)
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -54,11 +56,11 @@ def voronoi(
         structure, imaging = _on_top(LOOKS[look][0], structure), _on_top(LOOKS[look][1], imaging)
     for name in ("images", "labels", "grains"):
         output_folder(output / name)
-    count = follow(_make(structure, imaging, seed, number, output), "Making pictures")
+    count: int = follow(_make(structure, imaging, seed, number, output), "Making pictures")
     typer.echo(f"{output}: {count} pictures of {structure.width} x {structure.height} pixels")
 
 
-def _on_top(base: Settings, given: Settings) -> Settings:
+def _on_top(base: S, given: S) -> S:
     """Return the base settings with what the user gave laid on top."""
     return type(base)(**{**base.model_dump(), **given.model_dump(include=given.model_fields_set)})
 

@@ -63,7 +63,7 @@ def train_and_save(job: Job[Model], output: Path) -> Model:
             best[:] = [event]
 
     try:
-        model = follow(job, "Training", keep)
+        model: Model = follow(job, "Training", keep)
     except KeyboardInterrupt:
         if best and best[0].model is not None:
             path = save_model(best[0].model, output)
