@@ -20,7 +20,7 @@ PIXELS = np.random.default_rng(1).integers(0, 65536, (300, 500), dtype=np.uint16
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy, "CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(lazy, "CHUNK_PIXELS", 1 << 14)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from skimage.morphology import skeletonize
 
-from napari_microcnn.measure import grains, mean_intercept
-from napari_microcnn.measure.grains import _bands
+from napari_microcnn.measure import bands, grains, mean_intercept
 from napari_microcnn.micrograph import Calibration
 
 
@@ -71,10 +70,11 @@ def test_calibrated() -> None:
     assert stretched == pytest.approx(24 * 0.75)
 
 
-def test_bands_give_the_same() -> None:
+def test_bands_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = chequers(7, 9)
-    whole = grains._changes(labels)
-    assert sum(grains._changes(band) for band in _bands(labels, 100)) == whole
+    whole = mean_intercept(labels)
+    monkeypatch.setattr(bands, "BAND_PIXELS", 100)
+    assert mean_intercept(labels) == whole
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((3, 3)), np.zeros((2, 3, 3), int)])

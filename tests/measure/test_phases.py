@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_microcnn.io.samples import nanoporous_region
-from napari_microcnn.measure import area_fractions, measure_objects, phases, summarise
+from napari_microcnn.measure import area_fractions, bands, measure_objects, summarise
 from napari_microcnn.micrograph import Calibration
 
 NM = Calibration((0.5, 0.5), "nm", "test")
@@ -22,7 +22,7 @@ NM = Calibration((0.5, 0.5), "nm", "test")
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=3, max_side=12), elements=st.integers(0, 5)))
 def test_fractions_add_up(classes: np.ndarray[Any, Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phases, "_BAND_PIXELS", 20)
+        patch.setattr(bands, "BAND_PIXELS", 20)
         found = area_fractions(classes)
     assert sum(found.values()) == pytest.approx(1)
     for i, fraction in found.items():

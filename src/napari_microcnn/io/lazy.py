@@ -18,8 +18,8 @@ from napari_microcnn.io.errors import ReadError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK_BYTES = 16 << 20
-"""Aimed size of a dask chunk: big enough that the graph stays small, small beside a tile's network memory."""
+CHUNK_PIXELS = 1 << 20
+"""Aimed size of a dask chunk: so many that the graph stays small, so few that a tile needs little more than its own."""
 
 
 class TiffPixels:
@@ -91,11 +91,10 @@ class TiffPixels:
     def _chunks(self) -> tuple[int, ...]:
         stored = self.shape if self._offset is not None else tuple(int(n) for n in self._opened().chunks)
         sizes = [1] * self.ndim
-        samples = self.shape[self.axes.index("S")] if "S" in self.axes else 1
         if "S" in self.axes:
-            sizes[self.axes.index("S")] = samples
+            sizes[self.axes.index("S")] = self.shape[self.axes.index("S")]
         y, x = self.axes.index("Y"), self.axes.index("X")
-        pixels = max(1, CHUNK_BYTES // (self.dtype.itemsize * samples))
+        pixels = CHUNK_PIXELS
         unit_y, unit_x = (1, 1) if self._offset is not None else (stored[y], stored[x])
         side = max(1, int(pixels**0.5))
         sizes[x] = min(self.shape[x], unit_x * max(1, side // unit_x))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from napari_microcnn.measure.bands import row_bands
 from napari_microcnn.measure.units import pixel_sizes
 from napari_microcnn.micrograph import Calibration
 
@@ -65,7 +65,7 @@ def _entries(lines: np.ndarray[Any, Any]) -> int:
 def _changes(lines: np.ndarray[Any, Any]) -> int:
     """Count along rows how often one grain follows another, whatever is between."""
     changes = 0
-    for band in _bands(lines):
+    for _, band in row_bands(lines):
         # The column of the last grain pixel up to here; carried on over boundary pixels.
         last = np.where(band != 0, np.arange(band.shape[1]), -1)
         np.maximum.accumulate(last, axis=1, out=last)
@@ -73,9 +73,3 @@ def _changes(lines: np.ndarray[Any, Any]) -> int:
         before, after = filled[:, :-1], filled[:, 1:]
         changes += int(((before != after) & (before != 0)).sum())
     return changes
-
-
-def _bands(lines: np.ndarray[Any, Any], pixels: int = 4_000_000) -> Iterator[np.ndarray[Any, Any]]:
-    rows = max(1, pixels // max(1, lines.shape[1]))
-    for top in range(0, len(lines), rows):
-        yield lines[top : top + rows]

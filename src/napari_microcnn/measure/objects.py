@@ -7,20 +7,16 @@ objects, so that a lazy image is never in memory as a whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from napari_microcnn.measure.bands import row_bands
 from napari_microcnn.measure.units import length_unit, pixel_sizes
 from napari_microcnn.micrograph import Calibration, Pixels
 
 Table: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 """Columns of one length; units stand at the end of their names."""
-
-_BAND_PIXELS = 4_000_000
-_STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Half of the eight neighbours of a pixel, as rows and columns."""
 
 
 def measure_objects(labels: Pixels, calibration: Calibration | None = None) -> Table:
@@ -88,17 +84,9 @@ def _plane(labels: Pixels, calibration: Calibration | None) -> Table:
     }
 
 
-def _bands(labels: Pixels) -> Iterator[tuple[int, int, np.ndarray[Any, Any]]]:
-    """Yield the first row, the number of rows, and a band that has one row more unless it is the last."""
-    height, width = labels.shape
-    rows = max(1, _BAND_PIXELS // max(1, width))
-    for top in range(0, height, rows):
-        yield top, min(rows, height - top), np.asarray(labels[top : top + rows + 1])
-
-
 def _ids(labels: Pixels) -> np.ndarray[Any, Any]:
     """Return the sorted numbers of the objects, without the background."""
-    found = [np.unique(band) for _, _, band in _bands(labels)]
+    found = [np.unique(band) for _, band in row_bands(labels)]
     ids = np.unique(np.concatenate([np.zeros(1, labels.dtype), *found]))
     return np.asarray(ids[ids != 0])
 
@@ -107,20 +95,20 @@ def _sums(labels: Pixels, ids: np.ndarray[Any, Any], sizes: tuple[float, float])
     """Add up over all bands, per object: pixels, rows, columns, perimeter, and pixels on the border."""
     n = len(ids)
     sums = {name: np.zeros(n) for name in ("pixels", "row", "column", "perimeter", "border")}
-    height, width = labels.shape
-    for top, rows, band in _bands(labels):
+    width, above = labels.shape[1], np.zeros((1, labels.shape[1]), np.int64)
+    for top, band in row_bands(labels):
         index = _index(band, ids)
-        inner = index[:rows]
-        per_pixel = np.arange(inner.size)
-        flat = inner.ravel()
+        last = top + len(band) == labels.shape[0]
+        per_pixel = np.arange(index.size)
+        flat = index.ravel()
         sums["pixels"] += np.bincount(flat, minlength=n + 1)[1:]
         sums["row"] += np.bincount(flat, per_pixel // width + top, n + 1)[1:]
         sums["column"] += np.bincount(flat, per_pixel % width, n + 1)[1:]
-        sums["perimeter"] += _perimeters(index, rows, n, sizes, first=top == 0, last=top + rows == height)
-        edges = [inner[:, 0], inner[:, -1]]
-        edges += [inner[0]] if top == 0 else []
-        edges += [inner[-1]] if top + rows == height else []
+        below = np.zeros((int(last), width), np.int64)
+        sums["perimeter"] += _perimeters(np.concatenate([above, index, below]), n, sizes)
+        edges = [index[:, 0], index[:, -1], *([index[0]] if top == 0 else []), *([index[-1]] if last else [])]
         sums["border"] += np.bincount(np.concatenate(edges), minlength=n + 1)[1:]
+        above = index[-1:]
     return sums
 
 
@@ -135,29 +123,26 @@ def _index(band: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> np.ndarray[
     return np.where(band == 0, 0, np.searchsorted(ids, band) + 1)
 
 
-def _perimeters(
-    index: np.ndarray[Any, Any], rows: int, n: int, sizes: tuple[float, float], *, first: bool, last: bool
-) -> np.ndarray[Any, Any]:
+def _perimeters(index: np.ndarray[Any, Any], n: int, sizes: tuple[float, float]) -> np.ndarray[Any, Any]:
     """Count where lines in four directions enter or leave each object, weighted to a length.
 
-    A band counts the neighbours of its own `rows` rows downwards; the row below belongs to the next.
+    The first row of `index` is that above the band; it is counted there only as a neighbour.
     """
     y, x = sizes
-    framed = np.pad(index, ((int(first), int(last)), (1, 1)))
+    framed = np.pad(index, ((0, 0), (1, 1)))
+    above, below = framed[:-1], framed[1:]
     diagonal = math.hypot(y, x)
     tilt = math.atan2(y, x)
-    # Distance between the lines of a direction, times the angle it stands for.
-    weights = (y * tilt, x * (math.pi / 2 - tilt), y * x / diagonal * math.pi / 4, y * x / diagonal * math.pi / 4)
+    # Distance between the lines of a direction, times the angle that the direction stands for.
+    neighbours = (
+        (below[:, :-1], below[:, 1:], y * tilt),
+        (above, below, x * (math.pi / 2 - tilt)),
+        (above[:, :-1], below[:, 1:], y * x / diagonal * math.pi / 4),
+        (above[:, 1:], below[:, :-1], y * x / diagonal * math.pi / 4),
+    )
     total = np.zeros(n)
-    own = rows + int(first) + int(last)
-    for (down, right), weight in zip(_STEPS, weights, strict=True):
-        here = framed[: own if down == 0 else min(own, len(framed) - 1)]
-        there = framed[down : down + len(here)]
-        if right == 1:
-            here, there = here[:, :-1], there[:, 1:]
-        elif right == -1:
-            here, there = here[:, 1:], there[:, :-1]
+    for here, there, weight in neighbours:
         crossed = here != there
-        total += weight / 2 * np.bincount(here[crossed], minlength=n + 1)[1:]
-        total += weight / 2 * np.bincount(there[crossed], minlength=n + 1)[1:]
+        for side in (here, there):
+            total += weight / 2 * np.bincount(side[crossed], minlength=n + 1)[1:]
     return total

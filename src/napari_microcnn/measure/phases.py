@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_microcnn.measure.bands import row_bands
 from napari_microcnn.micrograph import Pixels
-
-_BAND_PIXELS = 4_000_000
 
 
 def area_fractions(
@@ -54,12 +53,9 @@ def area_fractions(
 
 def _count(classes: Pixels, ignore: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
     counts = np.zeros(65_536, np.int64)
-    height, width = classes.shape[-2:]
-    rows = max(1, _BAND_PIXELS // max(1, width))
     for plane in np.ndindex(classes.shape[:-2]):
-        for top in range(0, height, rows):
-            band = np.asarray(classes[plane][top : top + rows])
-            kept = band.ravel() if ignore is None else band[~ignore[plane][top : top + rows].astype(bool)]
+        for top, band in row_bands(classes[plane]):
+            kept = band.ravel() if ignore is None else band[~ignore[plane][top : top + len(band)].astype(bool)]
             if kept.size and (int(kept.min()) < 0 or int(kept.max()) > 65_535):
                 raise ValueError(f"Classes are numbered from 0 to 65535, not {kept.min()} to {kept.max()}.")
             counts += np.bincount(kept.astype(np.int64, copy=False), minlength=65_536)
