@@ -48,7 +48,7 @@ def normalise_axes(pixels: Pixels, axes: str, name: str = "The image") -> tuple[
             f"{name} has {pixels.ndim} dimensions ({lengths}), but at most four can be used; "
             "save one time point, one depth or one channel of it as a file of its own."
         )
-    axes = _name_pages(axes, name)
+    axes = _name_pages(axes)
     order = sorted(range(len(axes)), key=lambda i: "TZYXCS".index(axes[i]))
     pixels, axes = pixels.transpose(order), "".join(axes[i] for i in order)
     if axes.endswith("CS"):
@@ -61,19 +61,14 @@ def _squeeze(pixels: Pixels, axes: str) -> tuple[Pixels, str]:
     return pixels.squeeze(gone), "".join(axis for i, axis in enumerate(axes) if i not in gone)
 
 
-def _name_pages(axes: str, name: str) -> str:
-    """Call axes of unknown meaning Z, or T when Z is taken."""
+def _name_pages(axes: str) -> str:
+    """Call axes of unknown meaning Z, or T when Z is taken; four dimensions leave room for both."""
     named = ""
     for axis in axes:
         if axis in "TZYX" or axis in _CHANNELS:
             named += axis
-            continue
-        free = [letter for letter in "ZT" if letter not in axes and letter not in named]
-        if not free:
-            raise ReadError(
-                f"{name} has the axes {axes!r}, with no place for {axis!r}; save one page of it as a file of its own."
-            )
-        named += free[0]
+        else:
+            named += "Z" if "Z" not in axes + named else "T"
     return named
 
 
