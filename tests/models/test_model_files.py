@@ -131,7 +131,7 @@ def test_shipped_models_are_found_by_name(monkeypatch: pytest.MonkeyPatch, saved
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="other.safetensors (is not a model file|holds weights, but not)"):
+    with pytest.raises(ModelError, match=r"other\.safetensors (is not a model file|holds weights, but not)"):
         load_model(path)
 
 
@@ -173,7 +173,7 @@ def test_cards_that_do_not_fit_are_refused(saved: Path, changes: dict[str, Any],
 def test_a_card_that_is_no_json_is_refused(saved: Path) -> None:
     tensors = {"weight": torch.zeros(1)}
     save_file(tensors, saved, metadata={"napari-microcnn": "{not json"})
-    with pytest.raises(ModelError, match="description inside the model .* is damaged"):
+    with pytest.raises(ModelError, match=r"description inside the model .* is damaged"):
         load_model(saved)
 
 

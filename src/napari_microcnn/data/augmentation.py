@@ -20,7 +20,13 @@ def source_side(patch: int) -> int:
 
 
 def augment(images: Tensor, targets: Tensor, patch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Flip, rotate and scale images and targets together, and change the images' intensities.
+    """Move images and targets, see `move`, and change the images, see `change_intensities`."""
+    moved, labels = move(images, targets, patch, generator)
+    return change_intensities(moved, generator), labels
+
+
+def move(images: Tensor, targets: Tensor, patch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Flip, rotate and scale images and targets together.
 
     Parameters
     ----------
@@ -42,7 +48,7 @@ def augment(images: Tensor, targets: Tensor, patch: int, generator: torch.Genera
     moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     shifted = targets[:, None].float() - IGNORE  # so that the zeros from outside mean "not annotated"
     labels = functional.grid_sample(shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-    return change_intensities(moved, generator), (labels[:, 0] + IGNORE).long()
+    return moved, (labels[:, 0] + IGNORE).long()
 
 
 def sampling_grid(count: int, side: int, patch: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,8 +16,8 @@ from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 
-Batches: TypeAlias = Iterator[tuple[Tensor, Tensor]]
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
+Loss: TypeAlias = Callable[[Tensor, Any], Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def train_loop(
 
 
 def _optimise(
-    net: UNet, optimiser: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], loss: Loss, bfloat16: bool
+    net: UNet, optimiser: torch.optim.Optimizer, batch: tuple[Tensor, Any], loss: Loss, bfloat16: bool
 ) -> float:
     """Take one step and return its loss."""
     images, targets = batch

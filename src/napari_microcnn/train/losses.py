@@ -50,3 +50,43 @@ def dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
     present = wanted.sum(dim=0) > 0
     score: Tensor = 1 - (2 * overlap / size.clamp_min(torch.finfo(size.dtype).eps))[present].mean()
     return score
+
+
+def edge_loss(logits: Tensor, images: Tensor, contrast: float = 0.5) -> Tensor:
+    """Penalise changes of class where the image does not change: strokes say nothing about edges.
+
+    Pairs of pixels up to four pixels apart should have the same class, the more so the more their
+    grey values agree (after the gated CRF loss of Obukhov et al., 2019, without its gates).
+
+    Parameters
+    ----------
+    logits : Tensor, (N, K, H, W) float32
+    images : Tensor, (N, C, H, W) float32
+        Normalised, without added noise.
+    contrast : float
+        Difference of normalised grey values that makes a change of class likely.
+
+    Returns
+    -------
+    Tensor
+        Scalar between 0 and 1.
+    """
+    probabilities = logits.softmax(dim=1)
+    terms = []
+    for distance in (1, 2, 4):
+        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            step = (down * distance, right * distance)
+            here, there = _pairs(images, *step)
+            alike = torch.exp(-(here - there).square().mean(dim=1) / (2 * contrast**2))
+            here, there = _pairs(probabilities, *step)
+            terms.append((alike * (1 - (here * there).sum(dim=1))).mean())
+    return torch.stack(terms).mean()
+
+
+def _pairs(x: Tensor, down: int, right: int) -> tuple[Tensor, Tensor]:
+    """Return (..., H, W) values and those of the pixels so far below and to the right of them."""
+    height, width = x.shape[-2:]
+    left, beyond = max(0, -right), max(0, right)
+    here = x[..., : height - down, left : width - beyond]
+    there = x[..., down:, left + right : width - beyond + right]
+    return here, there

@@ -33,6 +33,15 @@ class TrainingData:
     notices: list[str] = field(default_factory=list)
 
 
+def check_classes(classes: Sequence[ClassInfo], dense: bool) -> None:
+    """Raise `ValueError` for classes that cannot be told apart."""
+    ids = [entry.id for entry in classes]
+    if len(ids) < 2 or len(set(ids)) != len(ids):
+        raise ValueError(f"Training needs at least two classes with different ids, not {ids}.")
+    if not dense and 0 in ids:
+        raise ValueError("With strokes, 0 means 'not annotated' and cannot be a class; number the classes from 1.")
+
+
 def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) -> list[NDArray[np.uint8]]:
     """Return the targets of every image.
 
@@ -42,10 +51,6 @@ def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) 
         If there is nothing to learn from; the message says what is missing.
     """
     ids = [entry.id for entry in classes]
-    if len(ids) < 2 or len(set(ids)) != len(ids):
-        raise ValueError(f"Training needs at least two classes with different ids, not {ids}.")
-    if not dense and 0 in ids:
-        raise ValueError("With strokes, 0 means 'not annotated' and cannot be a class; number the classes from 1.")
     if not data:
         raise ValueError("There is no image to train on.")
     if len({one.channels for one in data}) > 1:

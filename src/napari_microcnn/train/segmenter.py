@@ -9,25 +9,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import napari_microcnn
 from napari_microcnn.config import ClassInfo, TrainConfig
 from napari_microcnn.data import Annotated
-from napari_microcnn.data.augmentation import augment, source_side
+from napari_microcnn.data.augmentation import change_intensities, move, source_side
 from napari_microcnn.data.patches import PatchSampler
 from napari_microcnn.device import resolve_device
 from napari_microcnn.events import EpochDone, Event, Finished, Job, Notice
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model, save_model
 from napari_microcnn.train.loop import Batches, LoopSettings, train_loop
-from napari_microcnn.train.losses import segmentation_loss
-from napari_microcnn.train.preparation import TrainingData, prepare
+from napari_microcnn.train.losses import edge_loss, segmentation_loss
+from napari_microcnn.train.preparation import TrainingData, check_classes, prepare
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.start import initialised, resumed
 from napari_microcnn.train.validation import Validator
 
 STEPS_PER_EPOCH = 10
 """About two seconds on two processor cores: curves and preview move, validation costs little."""
+
+EDGES = 1.0
+"""Weight of `edge_loss` for strokes."""
 
 
 def train_segmenter(
@@ -70,6 +74,7 @@ def train_segmenter(
     config = config or TrainConfig()
     device = resolve_device(config.device)
     rng = np.random.default_rng(config.seed)
+    check_classes(classes, config.dense)
     channels = data[0].channels if data else 1
     net, notices = (resumed(resume, channels, classes), []) if resume else initialised(config, channels, classes)
     step: int = 2**net.config.depth
@@ -91,7 +96,9 @@ def train_segmenter(
     loop = train_loop(
         net,
         _batches(prepared, config, patch, side, rng, device),
-        loss=partial(segmentation_loss, weights=torch.from_numpy(prepared.weights).to(device)),
+        loss=partial(
+            _loss, weights=torch.from_numpy(prepared.weights).to(device), edges=0.0 if config.dense else EDGES
+        ),
         validate=shown.watching(validator) if shown else validator,
         snapshot=draft.snapshot,
         settings=_loop_settings(config),
@@ -110,15 +117,26 @@ def _loop_settings(config: TrainConfig) -> LoopSettings:
     )
 
 
+def _loss(logits: Tensor, truth: tuple[Tensor, Tensor], weights: Tensor, edges: float) -> Tensor:
+    """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours."""
+    targets, images = truth
+    loss = segmentation_loss(logits, targets, weights)
+    return loss + edges * edge_loss(logits, images) if edges else loss
+
+
 def _batches(
     data: TrainingData, config: TrainConfig, patch: int, side: int, rng: np.random.Generator, device: torch.device
 ) -> Batches:
-    """Yield batches for ever: (N, C, patch, patch) float32 and (N, patch, patch) int64."""
+    """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
     generator = torch.Generator(device).manual_seed(config.seed)
     sampler = PatchSampler(data.train, len(data.weights), side, reach=patch * 3 // 8, rng=rng)
     while True:
         images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
-        yield augment(images, targets, patch, generator) if config.augment else (images, targets.long())
+        if config.augment:
+            images, targets = move(images, targets, patch, generator)
+            yield change_intensities(images, generator), (targets, images)
+        else:
+            yield images, (targets.long(), images)
 
 
 def _saving(

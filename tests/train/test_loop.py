@@ -1,0 +1,152 @@
+"""The loop: events, limits, the best weights, stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from napari_microcnn.config import ClassInfo, UNetConfig
+from napari_microcnn.events import BatchDone, EpochDone, Event
+from napari_microcnn.models import Model
+from napari_microcnn.nets import UNet
+from napari_microcnn.train import LoopSettings, loop, segmentation_loss, train_loop
+
+CLASSES = tuple(ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (0, 1))
+
+
+def batches(seed: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        images = torch.randn(4, 1, 16, 16, generator=generator)
+        yield images, (images[:, 0] > 0).long()
+
+
+def run(settings: LoopSettings, scores: list[float] | None = None, **changes: Any) -> tuple[list[Event], Model, UNet]:
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(width=4, depth=1))
+    model = Model(net, CLASSES)
+    left = iter(scores or [])
+    arguments: dict[str, Any] = {
+        "loss": segmentation_loss,
+        "validate": lambda _: (1.0, next(left, 0.0)),
+        "snapshot": model.snapshot,
+        "settings": settings,
+    }
+    job, events = train_loop(net, batches(), **(arguments | changes)), []
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as stop:
+            return events, stop.value, net
+
+
+def epochs_of(events: list[Event]) -> list[EpochDone]:
+    return [event for event in events if isinstance(event, EpochDone)]
+
+
+def test_events_of_two_epochs() -> None:
+    events, _, _ = run(LoopSettings(epochs=2, steps_per_epoch=3))
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["BatchDone"] * 3 + ["EpochDone"] + ["BatchDone"] * 3 + ["EpochDone"]
+    places = [(event.epoch, event.batch, event.batches) for event in events if isinstance(event, BatchDone)]
+    assert places == [(epoch, batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)]
+    left = [event.seconds_left for event in events]
+    assert all(isinstance(seconds, float) and seconds >= 0 for seconds in left)
+    assert left[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_it_learns() -> None:
+    events, _, _ = run(LoopSettings(epochs=6, steps_per_epoch=10, learning_rate=0.01))
+    first, *_, last = epochs_of(events)
+    assert last.loss < 0.5 * first.loss
+
+
+def test_the_best_epoch_is_kept_and_detached() -> None:
+    events, best, net = run(LoopSettings(epochs=4, steps_per_epoch=2), scores=[0.2, 0.9, 0.5, 0.9])
+    assert [event.best for event in epochs_of(events)] == [True, True, False, False]
+    assert best is epochs_of(events)[1].model
+    assert not any(parameter.requires_grad for parameter in best.net.parameters())
+    assert best.sha256 != Model(net, CLASSES).sha256
+
+
+def test_equal_iou_is_decided_by_the_loss() -> None:
+    losses = iter([0.5, 0.4, 0.6])
+    events, _, _ = run(LoopSettings(epochs=3, steps_per_epoch=1), validate=lambda _: (next(losses), 1.0))
+    assert [event.best for event in epochs_of(events)] == [True, True, False]
+
+
+def test_patience_ends_it() -> None:
+    events, _, _ = run(LoopSettings(steps_per_epoch=1, patience=3), scores=[0.1, 0.5])
+    assert len(epochs_of(events)) == 5
+    assert events[0].seconds_left is None  # type: ignore[attr-defined]
+
+
+def test_time_ends_it_even_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(10_000))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    events, best, _ = run(LoopSettings(minutes=1, steps_per_epoch=5))
+    assert 1 < len(events) < 60
+    assert isinstance(events[-1], EpochDone)
+    assert best is not None
+
+
+def test_closing_stops_within_one_batch() -> None:
+    torch.manual_seed(0)
+    net, steps = UNet(UNetConfig(width=4, depth=1)), []
+
+    def counted() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for batch in batches():
+            steps.append(1)
+            yield batch
+
+    job = train_loop(
+        net,
+        counted(),
+        loss=segmentation_loss,
+        validate=lambda _: (0.0, 0.0),
+        snapshot=Model(net, CLASSES).snapshot,
+        settings=LoopSettings(epochs=5),
+    )
+    next(job)
+    job.close()
+    assert len(steps) == 1
+
+
+def test_a_loss_that_is_no_number_does_not_spoil_the_weights() -> None:
+    number = iter(range(100))
+
+    def spoilt(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return segmentation_loss(logits, targets) * (math.nan if next(number) == 2 else 1)
+
+    _, _, net = run(LoopSettings(epochs=1, steps_per_epoch=5), loss=spoilt)
+    assert all(value.isfinite().all() for value in net.state_dict().values())
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    clock = loop._Clock(LoopSettings(epochs=10, steps_per_epoch=10))
+    rates = []
+    for _ in range(100):
+        clock.step()
+        rates.append(clock.rate())
+    assert rates[0] < 0.3
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert rates[-1] == pytest.approx(0.02, abs=0.01)
+    top = rates.index(max(rates))
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_averaging_smooths_the_weights() -> None:
+    _, averaged, net = run(LoopSettings(epochs=1, steps_per_epoch=5))
+    assert averaged.sha256 != Model(net, CLASSES).sha256
+    _, last, net = run(LoopSettings(epochs=1, steps_per_epoch=5, averaging=0))
+    assert last.sha256 == Model(net, CLASSES).sha256
+
+
+def test_bfloat16_keeps_float32_weights() -> None:
+    events, best, _ = run(LoopSettings(epochs=3, steps_per_epoch=10, bfloat16=True, learning_rate=0.01))
+    assert epochs_of(events)[-1].loss < epochs_of(events)[0].loss
+    assert {value.dtype for value in best.net.state_dict().values()} == {torch.float32, torch.int64}

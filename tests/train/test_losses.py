@@ -1,0 +1,69 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from napari_microcnn.data import IGNORE
+from napari_microcnn.train.losses import dice_loss, edge_loss, segmentation_loss
+
+
+def logits_of(classes: torch.Tensor, sure: float = 20.0) -> torch.Tensor:
+    return functional.one_hot(classes, 2).permute(0, 3, 1, 2).float() * sure
+
+
+@pytest.fixture
+def targets() -> torch.Tensor:
+    return (torch.arange(64).reshape(1, 8, 8) % 8 > 3).long()
+
+
+def test_right_is_zero_and_wrong_is_large(targets: torch.Tensor) -> None:
+    assert segmentation_loss(logits_of(targets), targets) < 1e-4
+    assert segmentation_loss(logits_of(1 - targets), targets) > 10
+
+
+def test_only_annotated_pixels_count(targets: torch.Tensor) -> None:
+    sparse = targets.clone()
+    sparse[:, 2:] = IGNORE
+    logits = torch.randn(1, 2, 8, 8, requires_grad=True)
+    loss = segmentation_loss(logits, sparse)
+    assert torch.allclose(loss, segmentation_loss(logits[:, :, :2], targets[:, :2]))
+    loss.backward()
+    assert not logits.grad[:, :, 2:].any()
+    assert logits.grad[:, :, :2].all()
+
+
+def test_without_annotation_there_is_nothing_to_learn(targets: torch.Tensor) -> None:
+    logits = torch.randn(1, 2, 8, 8, requires_grad=True)
+    loss = segmentation_loss(logits, torch.full_like(targets, IGNORE))
+    loss.backward()
+    assert loss == 0
+    assert not logits.grad.any()
+
+
+def test_weights_favour_a_class(targets: torch.Tensor) -> None:
+    first_wrong, second_wrong = logits_of(torch.ones_like(targets)), logits_of(torch.zeros_like(targets))
+    weights = torch.tensor([0.1, 1.9])
+    assert segmentation_loss(first_wrong, targets, weights) < segmentation_loss(second_wrong, targets, weights)
+
+
+def test_dice_by_hand_and_only_over_classes_that_occur() -> None:
+    probabilities = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
+    truth = torch.tensor([0, 0])
+    assert float(dice_loss(probabilities, truth)) == pytest.approx(1 - 2 * 1.5 / (1.5 + 2))
+
+
+def test_edges_belong_where_the_image_changes(targets: torch.Tensor) -> None:
+    image = targets[:, None].float() * 2
+    there, elsewhere = logits_of(targets), logits_of(targets.roll(2, dims=2))
+    assert edge_loss(there, image) < 0.01
+    assert edge_loss(elsewhere, image) > 5 * edge_loss(there, image)
+
+
+def test_edge_loss_is_the_same_in_a_mirror(targets: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    image, logits = torch.randn(1, 1, 8, 8), torch.randn(1, 2, 8, 8)
+    for dims in ([2], [3], [2, 3]):
+        assert torch.allclose(edge_loss(logits.flip(dims), image.flip(dims)), edge_loss(logits, image))
