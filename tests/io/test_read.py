@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from napari_microcnn.io.read import read_labels, read_micrograph, readable_suffixes
+from napari_microcnn.io.read import ReadError, read_labels, read_micrograph, readable_suffixes
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (48, 64), dtype=np.uint8)
@@ -189,6 +189,30 @@ def test_png_of_16_bits_keeps_them(tmp_path: Path, shape: tuple[int, ...]) -> No
     read = read_micrograph(path)
     expected = pixels[..., 0] if shape[2:] == (2,) else pixels[..., :3]
     np.testing.assert_array_equal(read.pixels, expected if pixels.ndim == 3 else pixels)
+
+
+@pytest.mark.parametrize("pixels", [GREY, COLOUR])
+def test_png_too_large_for_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: Any) -> None:
+    path = tmp_path / "stitched.png"
+    Image.fromarray(pixels).save(path)
+    monkeypatch.setattr("napari_microcnn.io.pictures._PILLOW_PIXELS", 100)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    np.testing.assert_array_equal(read_micrograph(path).pixels, pixels)
+
+
+def test_bmp_too_large_for_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "stitched.bmp"
+    Image.fromarray(GREY).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ReadError, match="too large for a BMP file; save it as TIFF"):
+        read_micrograph(path)
+
+
+def test_a_damaged_colour_profile_is_nobodys_business(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "profile.png"
+    Image.fromarray(COLOUR).save(path, icc_profile=b"\xff" * 140)
+    np.testing.assert_array_equal(read_micrograph(path).pixels, COLOUR)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("mode", ["P", "1", "LA", "RGBA"])

@@ -18,6 +18,9 @@ from napari_microcnn.micrograph import Micrograph
 _MAX_RATIO = {"PNG": 1100, "JPEG": 4000, "BMP": 256}
 """How many bytes of pixels a byte of a file can hold at most: deflate packs 1032 into one."""
 
+_PILLOW_PIXELS = 150_000_000
+"""Pillow takes larger pictures for an attack."""
+
 _PLAIN_MODES = ("1", "L", "I", "F", "I;16", "LA", "RGB", "RGBA")
 """Pillow's modes that are numbers as they stand; everything else becomes RGB."""
 
@@ -62,14 +65,14 @@ def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micr
 
 
 def _png(path: Path, raw: bool) -> np.ndarray[Any, Any]:
-    """Decode PNG with all of its 16 bits, which Pillow does not do for colour."""
-    data = path.read_bytes()
-    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    samples = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(colour, 4)
-    _check(path, "PNG", width, height, samples * max(1, depth // 8) if depth >= 8 else 1 / 8, len(data))
-    if raw and colour == 3:
-        return _with_pillow(path, "PNG", raw)
-    return np.asarray(imagecodecs.png_decode(data))
+    """Decode PNG; by libpng what Pillow does not do: 16 bit colour, and stitched images of any size."""
+    with path.open("rb") as file:
+        width, height, depth, colour = struct.unpack(">IIBB", file.read(26)[16:])
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
+    _check(path, "PNG", width, height, samples * depth / 8, path.stat().st_size)
+    if depth == 16 or (width * height > _PILLOW_PIXELS and not (raw and colour == 3)):
+        return np.asarray(imagecodecs.png_decode(path.read_bytes()))
+    return _with_pillow(path, "PNG", raw)
 
 
 def _with_pillow(path: Path, kind: str, raw: bool) -> np.ndarray[Any, Any]:
