@@ -23,7 +23,7 @@ from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairs import PairTable
 from napari_microcnn.ui.plots import TrainingCurves
 from napari_microcnn.ui.preview import LivePreview, region_in_view
-from napari_microcnn.ui.text import heading, quiet
+from napari_microcnn.ui.text import heading
 
 _FEW = ("minutes",)
 _ADVANCED = tuple(name for name in TrainConfig.model_fields if name not in (*_FEW, "init"))
@@ -44,10 +44,11 @@ class AnnotateDock(Dock):
         self.advanced = SettingsForm(TrainConfig, _ADVANCED)
         self.curves = TrainingCurves()
         self.resume_button = QPushButton("Resume")
-        self.save_button = QPushButton("Save model …")
+        self.save_button = QPushButton("Save …")
         self.model: ModelFile | None = None
         self._preview: LivePreview | None = None
         self._best: EpochDone | None = None
+        self._last: EpochDone | None = None
         self._trained = 0
         self._lay_out()
         self._connect()
@@ -58,9 +59,7 @@ class AnnotateDock(Dock):
     def _lay_out(self) -> None:
         self.body.addWidget(heading("Images and their annotations"))
         self.body.addWidget(self.pairs)
-        self.body.addWidget(heading("Classes"))
         self.body.addWidget(self.classes)
-        self.body.addWidget(quiet("Click a class and paint a few strokes of it on the image."))
         self.body.addWidget(heading("Training"))
         row = QFormLayout()
         row.addRow("Start from", self.init)
@@ -68,8 +67,10 @@ class AnnotateDock(Dock):
         self.body.addWidget(self.form)
         self.body.addWidget(Folded("Advanced", self.advanced))
         self.body.addWidget(self.curves)
-        self.body.addWidget(self.save_button)
         self.buttons.insertWidget(1, self.resume_button, 1)
+        self.buttons.addWidget(self.save_button, 1)
+        self.save_button.setToolTip("Save the model as a file of its own")
+        self.say("Click a class and paint a few strokes of it, then of the others; then press Train.")
         self.resume_button.setToolTip("Go on with the model that was trained last, with the strokes as they are now")
 
     def _connect(self) -> None:
@@ -132,7 +133,7 @@ class AnnotateDock(Dock):
         planes = annotated_planes(self.pairs.pairs)
         if resumed is None:
             self.curves.reset()
-        self._best = None
+        self._best = self._last = None
         self._trained += resumed is None
         image = self.pairs.current[0]
         name = resumed.name if resumed else f"{image.name} {self._trained}"
@@ -149,7 +150,14 @@ class AnnotateDock(Dock):
             preview=(first, region_in_view(image)),
         )
         self.scroll_to(self.curves)
-        self.start(job, f"Training {name}", on_finished=self._finished, on_event=self._follow, on_stopped=self._stopped)
+        self.start(
+            job,
+            f"Training {name}",
+            on_finished=self._finished,
+            on_event=self._follow,
+            on_stopped=self._stopped,
+            on_update=self._draw,
+        )
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, BatchDone):
@@ -157,11 +165,17 @@ class AnnotateDock(Dock):
             self._show_time(event.seconds_left)
         elif isinstance(event, EpochDone):
             self.curves.add_epoch(event)
-            if event.best:
-                self._best = event
-            self.say(f"Epoch {event.epoch}: loss {event.loss:.3f}, IoU {event.iou:.3f} · {self._best_line()}")
-        elif isinstance(event, PreviewDone) and self._preview is not None:
-            self._preview.draw(event)
+            self._last = event
+            self._best = event if event.best else self._best
+        elif isinstance(event, PreviewDone):
+            self._preview.take(event)
+
+    def _draw(self) -> None:
+        self.curves.draw()
+        self._preview.draw()
+        if self._last is not None:
+            told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {self._last.iou:.3f}"
+            self.say(f"{told} · {self._best_line()}")
 
     def _show_time(self, seconds_left: float | None) -> None:
         minutes = self.form.value().minutes
@@ -173,6 +187,7 @@ class AnnotateDock(Dock):
         return f"best: epoch {self._best.epoch}, IoU {self._best.iou:.3f}" if self._best else ""
 
     def _finished(self, model: ModelFile) -> None:
+        self._draw()
         self._keep(model, "Done")
 
     def _stopped(self) -> None:

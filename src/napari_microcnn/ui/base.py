@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.utils import progress
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -23,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_microcnn.events import Event, Job, Notice
 from napari_microcnn.ui import jobs
+from napari_microcnn.ui.activity import Activity
 from napari_microcnn.ui.serve import Failure
 from napari_microcnn.ui.session import Session, session_of, unwrapped
 from napari_microcnn.ui.text import Sentence, duration, quiet
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 ERROR_COLOUR = "#e0662f"
 """Vermilion that is readable on the dark and on the light theme."""
 _DEVICE_POLL = 500
+_PAUSE = 30
 _WIDTH = 330
 
 
@@ -69,7 +70,13 @@ class Dock(QWidget):
         self.viewer: ViewerModel = unwrapped(viewer)
         self.session: Session = session_of(self.viewer)
         self.job: jobs.RunningJob | None = None
-        self._progress: progress | None = None
+        self._activity = Activity(self)
+        self._bar_text = ""
+        self._notice = quiet()
+        self._steps: list[Callable[[], None]] = []
+        self._step_timer = QTimer(self)
+        self._step_timer.setSingleShot(True)
+        self._step_timer.timeout.connect(self._take_step)
         self._device = quiet("Device: auto")
         self.body = QVBoxLayout()
         self.run_button = QPushButton(run_text)
@@ -108,6 +115,7 @@ class Dock(QWidget):
         layout.addWidget(scroll, 1)
         layout.addLayout(self.buttons)
         layout.addWidget(self.bar)
+        layout.addWidget(self._notice)
         layout.addWidget(self.status)
         self.setMinimumWidth(_WIDTH)
 
@@ -142,15 +150,20 @@ class Dock(QWidget):
         self,
         job: Callable[[], Job[Any]],
         name: str,
-        on_finished: Callable[[Any], None],
+        on_finished: Callable[[Any], Sequence[Callable[[], None]] | None],
         on_event: Callable[[Event], None],
         on_stopped: Callable[[], None],
+        on_update: Callable[[], None] = lambda: None,
     ) -> None:
-        """Run a job with this dock's progress bar, buttons and messages."""
+        """Run a job with this dock's progress bar, buttons and messages.
+
+        `on_finished` may return steps, which are taken one by one with a pause for the window
+        between them; `on_event` should only remember, and `on_update` draw.
+        """
 
         def finished(result: Any) -> None:
-            self._end()
-            on_finished(result)
+            self._steps = [*(on_finished(result) or ()), self._end]
+            self._take_step()
 
         def stopped() -> None:
             self._end()
@@ -163,15 +176,32 @@ class Dock(QWidget):
 
         def event(happened: Event) -> None:
             if isinstance(happened, Notice):
-                self.say(happened.message)
+                self._notice.setText(" ".join(filter(None, [self._notice.text(), happened.message])))
             else:
                 on_event(happened)
 
+        def update() -> None:
+            on_update()
+            self._show_progress()
+
         self.say("Starting …")
+        self._notice.setText("")
         self.set_running(True)
-        self.bar.setRange(0, 0)
-        self._progress = progress(total=100, desc=name)
-        self.job = jobs.start(job, on_event=event, on_finished=finished, on_stopped=stopped, on_error=failed, name=name)
+        # Not Qt's busy animation: each of its frames draws the whole window, the canvas included.
+        self.bar.setRange(0, 100)
+        self.bar.setValue(0)
+        self._bar_text = "starting …"
+        self.bar.setFormat(self._bar_text)
+        self._activity.begin(name)
+        self.job = jobs.start(
+            job,
+            on_event=event,
+            on_finished=finished,
+            on_stopped=stopped,
+            on_error=failed,
+            on_update=update,
+            name=name,
+        )
 
     def stop(self) -> None:
         """Ask the running job to stop; what it reached is kept."""
@@ -190,12 +220,12 @@ class Dock(QWidget):
 
     def advance(self, done: float, total: float, seconds_left: float | None = None) -> None:
         """Move the progress bars."""
-        share = round(100 * done / total) if total else 0
-        self.bar.setRange(0, 100)
-        self.bar.setValue(share)
-        self.bar.setFormat(f"%p %   {duration(seconds_left)}" if seconds_left is not None else "%p %")
-        if self._progress is not None and share > self._progress.n:
-            self._progress.update(share - self._progress.n)
+        self._activity.share = round(100 * done / total) if total else 0
+        self._bar_text = f"%p %   {duration(seconds_left)}" if seconds_left is not None else "%p %"
+
+    def _show_progress(self) -> None:
+        self.bar.setValue(self._activity.share)
+        self.bar.setFormat(self._bar_text)
 
     def scroll_to(self, widget: QWidget) -> None:
         """Bring a widget of the body into sight."""
@@ -240,12 +270,17 @@ class Dock(QWidget):
     def _run_clicked(self) -> None:
         self.attempt(self.prepare)
 
+    def _take_step(self) -> None:
+        """Show one part of a result and come back for the next: each costs napari a while."""
+        step = self._steps.pop(0)
+        if self._steps:
+            self._step_timer.start(_PAUSE)
+        step()
+
     def _end(self) -> None:
         self.job = None
         self.set_running(False)
-        if self._progress is not None:
-            self._progress.close()
-            self._progress = None
+        self._activity.end()
 
     def abandon(self) -> None:
         """End whatever runs for this dock."""
@@ -270,12 +305,15 @@ class _VerticalScroll(QScrollArea):
         return QSize(self.widget().minimumSizeHint().width() + bar, super().minimumSizeHint().height())
 
 
+def _nothing() -> None:
+    """Do nothing: what is left to do when a dock closes in the middle."""
+
+
 def _abandon(members: dict[str, Any]) -> None:
     """End the jobs of a dock; takes its members, because its Qt part may be gone already."""
     for member in members.values():
         if isinstance(member, jobs.RunningJob | jobs.LatestWins):
             member.abandon()
-    shown = members.get("_progress")
-    if shown is not None:
-        shown.close()
-    members["job"] = members["_progress"] = None
+    members["job"] = None
+    members["_steps"][:] = [_nothing]
+    members["_activity"].end()

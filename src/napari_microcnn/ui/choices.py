@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -38,6 +39,8 @@ class LayerChoice(_Menu, Generic[AnyLayer]):
     kind : type of Layer
     none_text : str
         What it says when there is none.
+    without : collection of str
+        Roles of layers that are not offered.
 
     Attributes
     ----------
@@ -47,8 +50,11 @@ class LayerChoice(_Menu, Generic[AnyLayer]):
 
     layer_changed = Signal()
 
-    def __init__(self, viewer: ViewerModel, kind: type[AnyLayer], none_text: str) -> None:
+    def __init__(
+        self, viewer: ViewerModel, kind: type[AnyLayer], none_text: str, without: Collection[str] = ()
+    ) -> None:
         super().__init__()
+        self._without = without
         self._viewer = viewer
         self._kind = kind
         self._none_text = none_text
@@ -83,9 +89,11 @@ class LayerChoice(_Menu, Generic[AnyLayer]):
         self._chosen()
 
     def _layers(self) -> list[AnyLayer]:
-        """Layers of the kind, what the user opened before what was made here, newest first."""
-        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, self._kind)]
-        return sorted(layers, key=lambda layer: layer.metadata.get(KEY, {}).get("role") == "preview")
+        return [
+            layer
+            for layer in reversed(self._viewer.layers)
+            if isinstance(layer, self._kind) and layer.metadata.get(KEY, {}).get("role") not in self._without
+        ]
 
     def _chosen(self) -> None:
         if self.layer is not self._shown:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_microcnn.config import PALETTE, ClassInfo
+from napari_microcnn.ui.text import heading
 
 _LARGEST_ID = 254
 _ROW = 24
@@ -55,15 +56,16 @@ class ClassList(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self._table.setColumnWidth(0, 52)
         self._table.verticalHeader().setDefaultSectionSize(_ROW)
-        self.add_button = QPushButton("Add class")
-        self.remove_button = QPushButton("Remove class")
+        self.add_button = QPushButton("Add")
+        self.remove_button = QPushButton("Remove")
         row = QHBoxLayout()
+        row.addWidget(heading("Classes"), 1)
         row.addWidget(self.add_button)
         row.addWidget(self.remove_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._table)
         layout.addLayout(row)
+        layout.addWidget(self._table)
         self.set_classes(classes)
         self.add_button.clicked.connect(self.add)
         self.remove_button.clicked.connect(self.remove)

@@ -13,9 +13,10 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGridLayout, QLineEdit, QListWidget
 
 from napari_microcnn.events import Event, Progress
-from napari_microcnn.ui import layers, tasks
+from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice, LayerChoice, ModelChoice
+from napari_microcnn.ui.exporting import ExportOrder, export
 from napari_microcnn.ui.text import heading, quiet
 
 _FORMATS = {"OME-TIFF": "ome-tiff", "TIFF": "tiff", "PNG": "png"}
@@ -23,7 +24,9 @@ _PLAIN = "The pixel size goes into the JSON file only: this format has no place 
 _CALIBRATED = "ImageJ and napari open these files at the right scale."
 _WHAT = {"classes": "Class map", "labels": "Labels", "table": "Table", "model": "Model"}
 _SHOWN_AS = {"classes": "classes", "grains": "labels", "objects": "labels"}
-"""Which menu offers a result layer, by its role."""
+"""Which menu chooses a result layer, by its role."""
+_AIDS = ("preview", "outlines", "boundaries")
+"""Roles of layers that are no results themselves."""
 
 
 class ExportDock(Dock):
@@ -35,8 +38,8 @@ class ExportDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer, "Export")
         self.image = LayerChoice(self.viewer, Image, "No image is open")
-        self.classes = LayerChoice(self.viewer, Labels, "No class map yet")
-        self.labels = LayerChoice(self.viewer, Labels, "No labels yet")
+        self.classes = LayerChoice(self.viewer, Labels, "No class map yet", without=("grains", "objects", *_AIDS))
+        self.labels = LayerChoice(self.viewer, Labels, "No labels yet", without=("classes", "annotation", *_AIDS))
         self.model = ModelChoice(self.session)
         self.what = {name: QCheckBox(text) for name, text in _WHAT.items()}
         self.format = QComboBox()
@@ -73,7 +76,7 @@ class ExportDock(Dock):
         self.body.addWidget(heading("Files"))
         self.body.addWidget(self.paths)
         self.paths.setMinimumHeight(96)
-        self.paths.setToolTip("Double click: open the file")
+        self.body.addWidget(quiet("Double click a file to open it."))
 
     def _connect(self) -> None:
         self.image.layer_changed.connect(self._image_changed)
@@ -82,7 +85,7 @@ class ExportDock(Dock):
         self.format.currentTextChanged.connect(
             lambda text: self.format_note.setText(_CALIBRATED if text == "OME-TIFF" else _PLAIN)
         )
-        self.paths.itemDoubleClicked.connect(lambda item: QDesktopServices.openUrl(QUrl.fromLocalFile(item.text())))
+        self.paths.itemDoubleClicked.connect(lambda item: QDesktopServices.openUrl(QUrl.fromLocalFile(item.toolTip())))
 
     def prepare(self) -> None:
         """Start writing."""
@@ -96,7 +99,7 @@ class ExportDock(Dock):
         if not self.stem.text().strip() or Path(self.stem.text()).name != self.stem.text():
             raise ValueError("Give the files a name, without a folder in it.")
         about = self._about()
-        order = tasks.ExportOrder(
+        order = ExportOrder(
             folder=self.folder.folder,
             stem=self.stem.text(),
             format=_FORMATS[self.format.currentText()],
@@ -111,7 +114,7 @@ class ExportDock(Dock):
         source = layers.source_of(self.image.layer) if self.image.layer is not None else None
         self.paths.clear()
         self.start(
-            partial(tasks.export, order, source),
+            partial(export, order, source),
             f"Exporting {order.stem}",
             on_finished=self._written,
             on_event=self._follow,
@@ -142,7 +145,9 @@ class ExportDock(Dock):
             self.say(event.message)
 
     def _written(self, paths: list[Path]) -> None:
-        self.paths.addItems([str(path) for path in paths])
+        for path in paths:
+            self.paths.addItem(path.name)
+            self.paths.item(self.paths.count() - 1).setToolTip(str(path))
         self.folder.refresh()
         self.inform(f"Wrote {len(paths)} files to {self.folder.folder}.")
 

@@ -29,6 +29,8 @@ S = TypeVar("S", bound=Settings)
 _UNSET_TEXT = {"minutes": "no limit", "epochs": "no limit"}
 _FLAT = "QPushButton { background: transparent; font-weight: bold; text-align: left; padding: 3px 0; }"
 _LARGEST = 2**31 - 1
+_FINE = 10.0
+"""Fractions up to here are set in small steps."""
 _WIDEST_SLIDER = 1000
 """Whole numbers with a wider range get a spin box."""
 
@@ -138,10 +140,10 @@ class _OptionalSpin(QDoubleSpinBox):
     def __init__(self, low: float, high: float, whole: bool, word: str) -> None:
         super().__init__()
         self._whole = whole
-        step = 1.0 if whole else 0.05
+        step = 1.0 if whole else 0.05 if high <= _FINE else 0.5
         self.setDecimals(0 if whole else 2)
         self.setSingleStep(step)
-        self.setRange(max(low, step) - step if low <= step else low - step, high)
+        self.setRange(low - step if whole or low >= step else 0.0, high)
         self.setSpecialValueText(word)
 
     @property

@@ -2,7 +2,8 @@
 
 A job runs in a worker process (`serve`), because a thread cannot keep the window fluent while torch
 is imported and trains. The process is kept for the next job, so that torch is imported once. Events
-come back through a thread that only reads; it wakes the window at most twenty times a second.
+come back through a thread that only reads. The window takes them at most twenty times a second, and
+less often where drawing is slow (a large canvas without a graphics card), so that it stays fluent.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from napari_microcnn.ui.serve import Failure
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.05
-"""Seconds between two updates of the window."""
+"""Seconds between two updates of the window, at least."""
+SHARE = 0.04
+"""Share of the window's time that updates may take, drawing included."""
 BUDGET = 0.02
-"""Seconds that one update may take before the window gets its turn."""
+"""Seconds that callbacks may take before the window gets its turn."""
 PATIENCE = 3.0
 """Seconds that a job may take to stop by itself; what it reached has been reported by then."""
 _NEWEST_ONLY = (BatchDone, Progress, PreviewDone)
@@ -76,6 +79,7 @@ class RunningJob(QObject):
         on_finished: Callable[[Any], None],
         on_error: Callable[[Failure], None],
         on_stopped: Callable[[], None],
+        on_update: Callable[[], None],
         name: str,
     ) -> None:
         super().__init__()
@@ -85,7 +89,9 @@ class RunningJob(QObject):
         self._calls = {serve.EVENT: on_event, serve.FINISHED: on_finished, serve.FAILED: on_error}
         self._calls[serve.STOPPED] = lambda _: on_stopped()
         self._inbox: deque[tuple[str, Any]] = deque()
+        self._on_update = on_update
         self._last = 0.0
+        self._interval = INTERVAL
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._deliver)
@@ -103,9 +109,10 @@ class RunningJob(QObject):
 
     def abandon(self) -> None:
         """End the job at once and call nobody: its dock or the window is closing."""
-        self.running = False
-        self._end_process()
-        self._forget()
+        if self.running:
+            self.running = False
+            self._end_process()
+            self._forget()
 
     def _insist(self) -> None:
         if self.running:
@@ -128,8 +135,10 @@ class RunningJob(QObject):
             self._arrived.emit()
 
     def _schedule(self) -> None:
-        if self.running and not self._timer.isActive():
-            wait = max(0.0, INTERVAL - (time.monotonic() - self._last))
+        ended = any(kind != serve.EVENT for kind, _ in tuple(self._inbox))
+        if self.running and (ended or not self._timer.isActive()):
+            interval = INTERVAL if ended else self._interval
+            wait = max(0.0, interval - (time.monotonic() - self._last))
             self._timer.start(int(wait * 1000))
 
     def _deliver(self) -> None:
@@ -138,10 +147,19 @@ class RunningJob(QObject):
         try:
             while self._inbox and self.running and time.monotonic() - started < BUDGET:
                 self._deliver_one(*self._inbox.popleft())
+            if self.running:
+                self._on_update()
+                # Twice, because the window is drawn after the first: then the cost of drawing is known.
+                QTimer.singleShot(0, lambda: QTimer.singleShot(0, lambda: self._drawn(started)))
         finally:  # a callback that fails must not hold up the events after it
             self._last = time.monotonic()
             if self._inbox:
                 self._schedule()
+
+    def _drawn(self, started: float) -> None:
+        """Update less often where an update takes long, and as often as before where it does not any more."""
+        self._last = time.monotonic()
+        self._interval = max(INTERVAL, (self._last - started) / SHARE, 0.7 * self._interval)
 
     def _deliver_one(self, kind: str, content: Any) -> None:
         if kind == serve.EVENT:
@@ -165,6 +183,7 @@ class RunningJob(QObject):
         self._timer.stop()
         self._inbox.clear()
         self._calls.clear()
+        self._on_update = _nothing
 
 
 def start(
@@ -174,6 +193,7 @@ def start(
     on_finished: Callable[[Any], None],
     on_error: Callable[[Failure], None],
     on_stopped: Callable[[], None] = _nothing,
+    on_update: Callable[[], None] = _nothing,
     name: str,
 ) -> RunningJob:
     """Run a job in a worker process.
@@ -186,6 +206,9 @@ def start(
     on_event, on_finished, on_error, on_stopped : callable
         Called in the window's thread with every event, with the result, with the reason of a
         failure, and when the job was stopped. One of the last three ends the job.
+    on_update : callable
+        Called after one or more events were handed over: the time to draw. `on_event` should only
+        remember.
     name : str
         What the user sees.
 
@@ -195,7 +218,13 @@ def start(
         Keep it as long as the job is wanted.
     """
     return RunningJob(
-        job, on_event=on_event, on_finished=on_finished, on_error=on_error, on_stopped=on_stopped, name=name
+        job,
+        on_event=on_event,
+        on_finished=on_finished,
+        on_error=on_error,
+        on_stopped=on_stopped,
+        on_update=on_update,
+        name=name,
     )
 
 
@@ -208,6 +237,11 @@ class LatestWins:
         self._name = name
         self._waiting: Callable[[], Job[Any]] | None = None
         self._current: RunningJob | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs."""
+        return self._current is not None
 
     def submit(self, job: Callable[[], Job[Any]]) -> None:
         """Run this job as soon as the current one is done, unless another is submitted before."""

@@ -51,6 +51,8 @@ def micrograph_of(layer: Image) -> Micrograph:
     axes = _AXES.get(layer.ndim)
     if axes is None:
         raise ValueError(f"{layer.name!r} has {layer.ndim} dimensions; at most T, Z, Y and X can be used.")
+    if layer.rgb:
+        pixels = pixels[..., :3]  # opacity is not measured
     path = layer.source.path
     return Micrograph(
         pixels if hasattr(pixels, "dask") else np.asanyarray(pixels),

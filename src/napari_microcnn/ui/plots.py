@@ -18,7 +18,7 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedHeight(230)
+        self.setFixedHeight(210)
         self.ci.setContentsMargins(0, 0, 0, 0)
         self.ci.setSpacing(2)
         self._loss_plot = self.addPlot(row=0, col=0)
@@ -49,24 +49,31 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
         self._points: dict[str, tuple[list[float], list[float]]] = {
             name: ([], []) for name in ("batches", "held out", "iou")
         }
-        self._draw()
+        self._best_point: tuple[float, float] | None = None
+        self.draw()
         self._best.setData([], [])
         self._best_text.setText("")
 
     def add_batch(self, event: BatchDone) -> None:
-        """Show the loss of a batch."""
+        """Remember the loss of a batch."""
         self._add("batches", event.epoch - 1 + event.batch / event.batches, event.loss)
-        self._batches.setData(*self._points["batches"])
 
     def add_epoch(self, event: EpochDone) -> None:
-        """Show a finished epoch, and mark it if it is the best so far."""
+        """Remember a finished epoch, and whether it is the best so far."""
         self._add("held out", event.epoch, event.validation_loss)
         self._add("iou", event.epoch, event.iou)
-        self._draw()
         if event.best:
-            self._best.setData([event.epoch], [event.iou])
-            self._best_text.setText(f"best {event.iou:.2f}")
-            self._best_text.setPos(event.epoch, event.iou)
+            self._best_point = event.epoch, event.iou
+
+    def draw(self) -> None:
+        """Show what came since the last call."""
+        for name, curve in (("batches", self._batches), ("held out", self._held_out), ("iou", self._iou)):
+            curve.setData(*self._points[name])
+        if self._best_point is not None:
+            x, y = self._best_point
+            self._best.setData([x], [y])
+            self._best_text.setText(f"best {y:.2f}")
+            self._best_text.setPos(x, y)
 
     def follow_theme(self, background: Any, text: Any) -> None:
         """Take over the colours of the window."""
@@ -84,7 +91,3 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
         ys.append(y)
         if len(xs) > _MOST_POINTS:  # thin out: a curve of more points than pixels only costs time
             del xs[::2], ys[::2]
-
-    def _draw(self) -> None:
-        for name, curve in (("batches", self._batches), ("held out", self._held_out), ("iou", self._iou)):
-            curve.setData(*self._points[name])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.events import PreviewDone
@@ -45,23 +45,41 @@ class LivePreview:
 
     def __init__(self, viewer: ViewerModel, image: Image, plane: tuple[int, ...], classes: Sequence[ClassInfo]) -> None:
         self._viewer = viewer
+        self._image = image
+        self._name = image.name
         self._plane = plane
-        active = viewer.layers.selection.active
+        self._classes = tuple(classes)
+        self._data = np.zeros(layers.shape_of(image), np.uint8)
+        self._layer: Labels | None = None
+        self._fresh = False
+
+    def take(self, event: PreviewDone) -> None:
+        """Remember a preview for the next drawing."""
+        self._data[(*self._plane, *event.region)] = event.classes
+        self._fresh = True
+
+    def draw(self) -> None:
+        """Show the newest preview; a layer that the user removed is not brought back."""
+        if not self._fresh:
+            return
+        self._fresh = False
+        if self._layer is None:
+            self._show()
+        elif self._layer in self._viewer.layers:
+            self._layer.refresh(extent=False, thumbnail=False)
+
+    def _show(self) -> None:
+        active = self._viewer.layers.selection.active
         self._layer = layers.put_labels(
-            viewer,
+            self._viewer,
             ROLE,
-            np.zeros(layers.shape_of(image), np.uint8),
-            image,
-            source=image.name,
-            about={"classes": tuple(classes)},
-            colormap=layers.class_colours(classes),
+            self._data,
+            self._image if self._image in self._viewer.layers else None,
+            source=self._name,
+            about={"classes": self._classes},
+            colormap=layers.class_colours(self._classes),
             opacity=0.4,
         )
-        if active is not None:  # the brush stays where it was
-            viewer.layers.selection.active = active
-
-    def draw(self, event: PreviewDone) -> None:
-        """Draw a region; nothing happens when the user has removed the layer."""
-        if self._layer in self._viewer.layers:
-            self._layer.data[(*self._plane, *event.region)] = event.classes
-            self._layer.refresh(extent=False, thumbnail=False)
+        self._layer.visible = True
+        if active is not None and active in self._viewer.layers:  # the brush stays where it was
+            self._viewer.layers.selection.active = active

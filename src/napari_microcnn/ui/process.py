@@ -32,7 +32,10 @@ class Process:
     def __init__(self) -> None:
         flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
         self._child = subprocess.Popen(
-            [sys.executable, "-m", serve.__name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=flags
+            [sys.executable, "-c", f"from {serve.__name__} import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            creationflags=flags,
         )
         self._requests: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self.on_answer: Callable[[str, Any], None] | None = None

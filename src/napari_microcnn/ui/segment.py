@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QFormLayout
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Event, Progress, TileDone
+from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.models import ModelFile
+from napari_microcnn.ui.preview import ROLE as PREVIEW
 from napari_microcnn.ui.text import Sentence, quiet
 
 _OUTLINES = {1: "#ffd92f", 0: "transparent", None: "transparent"}
 _ADVANCED = ("magnification", "min_size", "tile", "precision", "device")
 _OBJECTS = {"grains": "grains inside boundaries", "particles": "particles"}
-_REDRAW_SHARE = 0.15
-"""Share of the window's time that drawing tiles may take."""
 
 
 class SegmentDock(Dock):
@@ -66,8 +66,8 @@ class SegmentDock(Dock):
         if model is None:
             raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
         source = layers.source_of(image)
-        channels = image.data.shape[-1] if image.rgb else 1
-        if channels != model.channels:
+        channels = source.channels if isinstance(source, Micrograph) else model.channels
+        if channels != model.channels and not (model.channels == 1 and channels == 3):  # colours become grey
             raise ValueError(
                 f"The model {model.name!r} takes images with {model.channels} channel(s), but {image.name!r} has "
                 f"{channels}; choose another model or convert the image."
@@ -82,31 +82,47 @@ class SegmentDock(Dock):
             on_finished=partial(self._show, image, image.name, model, about),
             on_event=self._follow,
             on_stopped=lambda: self.say("Stopped; the tiles that were done are shown."),
+            on_update=self._draw,
         )
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, TileDone):
-            self._drawing.draw(event)
+            self._drawing.take(event)
             self.advance(event.done, event.total, event.seconds_left)
-            self.say(f"Tile {event.done} of {event.total}")
         elif isinstance(event, Progress):
             self.advance(event.done, event.total)
-            self.say(event.message)
 
-    def _show(self, image: Image, name: str, model: ModelFile, about: dict[str, Any], found: tasks.Segmented) -> None:
+    def _draw(self) -> None:
+        if self._drawing is not None and self._drawing.last is not None:
+            self._drawing.draw()
+            self.say(f"Tile {self._drawing.last.done} of {self._drawing.last.total}")
+
+    def _show(
+        self, image: Image, name: str, model: ModelFile, about: dict[str, Any], found: tasks.Segmented
+    ) -> list[Callable[[], None]]:
+        """Return the steps that show the result."""
         self._drawing = None
-        like = image if image in self.viewer.layers else None
         about = {**about, "classes": model.classes, "magnification": found.magnification}
-        put = partial(layers.put_labels, self.viewer, like=like, source=name)
-        grains = about["settings"]["objects"] is None and model.objects is not None and model.objects.kind == "grains"
-        classes = put("classes", found.classes, about=about, colormap=layers.class_colours(model.classes), opacity=0.5)
-        classes.visible = found.labels is None
+        chosen = about["settings"]["objects"]
+        grains = chosen is None and model.objects is not None and model.objects.kind == "grains"
+
+        def put(role: str, data: np.ndarray, **look: Any) -> Labels:
+            like = image if image in self.viewer.layers else None
+            return layers.put_labels(self.viewer, role, data, like, source=name, about=about, **look)
+
+        def show_classes() -> None:
+            layer = put("classes", found.classes, colormap=layers.class_colours(model.classes), opacity=0.5)
+            layer.visible = found.labels is None
+
+        def tell() -> None:
+            self.result.setText(found.summary)
+            self.say(f"Done. {_magnified(found.magnification)}")
+
+        steps = [show_classes]
         if found.labels is not None:
-            role = "grains" if grains else "objects"
-            put(role, found.labels, about=about, opacity=0.35)
-            put("outlines", found.outlines, about=about, colormap=layers.colours(_OUTLINES), opacity=0.9)
-        self.result.setText(found.summary)
-        self.say(f"Done. {_magnified(found.magnification)}")
+            steps.append(lambda: put("grains" if grains else "objects", found.labels, opacity=0.35))
+            steps.append(lambda: put("outlines", found.outlines, colormap=layers.colours(_OUTLINES), opacity=0.9))
+        return [*steps, tell]
 
     def _describe_image(self) -> None:
         layer = self.image.layer
@@ -114,51 +130,64 @@ class SegmentDock(Dock):
             self.calibration.setText("")
             return
         known = layers.calibration_of(layer)
-        size = " × ".join(map(str, layers.shape_of(layer)))
-        self.calibration.setText(f"{size} px · {known}" if known else f"{size} px · not calibrated: results in pixels")
+        *stack, height, width = layers.shape_of(layer)
+        size = f"{width} × {height} px" + "".join(f" × {n} planes" for n in stack)
+        self.calibration.setText(f"{size} · {known}" if known else f"{size} · not calibrated: results in pixels")
 
     def _describe_model(self) -> None:
         model = self.model.model
         self.card.setText(model.line if model else "No model comes with this installation; open a file or train one.")
         self.objects.clear()
-        self.objects.addItem(_OBJECTS[model.objects.kind] if model and model.objects else "as the model says", None)
+        known = model.objects if model else None
+        self.objects.addItem(_OBJECTS[known.kind] if known else "none", None)
         for info in model.classes if model else ():
             self.objects.addItem(f"regions of {info.name}", info.id)
+        if known is None and self.objects.count() > 1:  # a model made from strokes: people count what they named first
+            self.objects.setCurrentIndex(1)
 
 
 class _LiveClasses:
-    """The class map while it is made: tiles are drawn in place, the screen follows at its own pace."""
+    """The class map while it is made: tiles are drawn in place."""
 
-    def __init__(self, viewer: Any, image: Image, model: ModelFile) -> None:
+    def __init__(self, viewer: ViewerModel, image: Image, model: ModelFile) -> None:
         self._viewer = viewer
-        self._timer = QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._redraw)
-        self.layer: Labels = layers.put_labels(
-            viewer,
+        self._image = image
+        self._name = image.name
+        self._model = model
+        self._data = np.zeros(layers.shape_of(image), np.uint8)
+        self._layer: Labels | None = None
+        self.last: TileDone | None = None
+
+    def take(self, tile: TileDone) -> None:
+        """Remember a tile for the next drawing."""
+        self._data[(*tile.plane, *tile.region)] = tile.classes
+        self.last = tile
+
+    def draw(self) -> None:
+        """Show what is there; a layer that the user removed is not brought back before the end."""
+        if self._layer is None:
+            self._show()
+        elif self._layer in self._viewer.layers:
+            self._layer.refresh(extent=False, thumbnail=False)
+
+    def _show(self) -> None:
+        preview = layers.find(self._viewer, PREVIEW, self._name, Labels)
+        if preview is not None:  # the answer replaces it
+            preview.visible = False
+        self._layer = layers.put_labels(
+            self._viewer,
             "classes",
-            np.zeros(layers.shape_of(image), np.uint8),
-            image,
-            source=image.name,
-            about={"classes": model.classes},
-            colormap=layers.class_colours(model.classes),
+            self._data,
+            self._image if self._image in self._viewer.layers else None,
+            source=self._name,
+            about={"classes": self._model.classes},
+            colormap=layers.class_colours(self._model.classes),
             opacity=0.5,
         )
-        self.layer.visible = True
-        self._pause = 100
-
-    def draw(self, tile: TileDone) -> None:
-        """Draw one tile."""
-        self.layer.data[(*tile.plane, *tile.region)] = tile.classes
-        if not self._timer.isActive():
-            self._timer.start(self._pause)
-
-    def _redraw(self) -> None:
-        if self.layer in self._viewer.layers:
-            started = time.monotonic()
-            self.layer.refresh(extent=False, thumbnail=False)
-            self._pause = max(100, int(1000 * (time.monotonic() - started) / _REDRAW_SHARE))
+        self._layer.visible = True
 
 
-def _magnified(magnification: Any) -> str:
-    return f"Magnification {magnification:.2f}." if isinstance(magnification, float) and magnification != 1 else ""
+def _magnified(factors: tuple[float, ...]) -> str:
+    """Return a sentence on the magnification, where the image was not seen as it is."""
+    shown = sorted({f"{factor:.2g}" for factor in factors if factor != 1})
+    return f"Seen at {' and '.join(shown)} times its magnification." if 0 < len(shown) < 4 else ""

@@ -100,6 +100,11 @@ class SynthesizeDock(Dock):
         structure = VoronoiConfig(height=self._side, width=self._side, **shown, **more)
         return structure, self.imaging.value(), self.seed.value()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a picture is on its way."""
+        return self._preview.busy
+
     def draw(self) -> None:
         """Draw the picture and its labels; if one is being drawn, then after that."""
         self._preview.submit(partial(tasks.synthesise, *self.settings()))

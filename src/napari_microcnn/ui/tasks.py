@@ -7,7 +7,6 @@ that importing this module for its name costs nothing.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -55,18 +54,17 @@ class Segmented:
         Numbered objects.
     outlines : numpy.ndarray uint8 or None
         1 on the outlines of the objects.
-    probabilities : numpy.ndarray float32 or None
     summary : str
         For people.
-    magnification : float or tuple
+    magnification : tuple of float
+        Of every plane.
     """
 
     classes: Array
     labels: Array | None
     outlines: Array | None
-    probabilities: Array | None
     summary: str
-    magnification: Any
+    magnification: tuple[float, ...]
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
@@ -100,27 +98,45 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
     """Segment an image and measure what was found."""
     from napari_microcnn.predict.segment import segment
 
-    micrograph = _opened(source)
+    micrograph = opened(source)
     with closing(segment(micrograph, str(model), config)) as job:
         for event in job:
             if not isinstance(event, Finished):
                 yield event
                 continue
-            found = event.result
-            yield Finished(
-                Segmented(
-                    found.classes,
-                    found.labels,
-                    None if found.labels is None else outlines(found.labels),
-                    found.probabilities,
-                    _summary(found.classes, found.labels, found.model.classes, micrograph.calibration),
-                    found.magnification,
-                )
-            )
+            yield Finished(_measured(event.result, micrograph.calibration))
 
 
-def _summary(classes: Array, labels: Array | None, infos: Sequence[ClassInfo], calibration: Calibration | None) -> str:
-    return ""
+def _measured(found: Any, calibration: Calibration | None) -> Segmented:
+    """Return what the window shows of a `Segmentation`."""
+    rule = found.model.objects if found.config.objects is None else None
+    word = "grains" if rule is not None and rule.kind == "grains" else "objects"
+    return Segmented(
+        classes=found.classes,
+        labels=found.labels,
+        outlines=None if found.labels is None else outlines(found.labels),
+        summary=summary_of(found.classes, found.labels, found.model.classes, calibration, word),
+        magnification=found.magnification,
+    )
+
+
+def summary_of(
+    classes: Array, labels: Array | None, infos: Sequence[ClassInfo], calibration: Calibration | None, word: str
+) -> str:
+    """Return area fractions, number and mean size of the objects, for people."""
+    from napari_microcnn.measure import summarise
+    from napari_microcnn.measure.units import length_unit
+
+    names = {info.id: info.name for info in infos}
+    found = summarise(classes=classes, labels=labels, calibration=calibration, class_names=names)
+    text = " · ".join(f"{name} {100 * found[f'area_fraction_{name}']:.1f} %" for name in names.values())
+    if labels is None:
+        return text
+    unit = length_unit(calibration)
+    mean, spread = (found[f"{kind}_equivalent_circular_diameter_{unit}"] for kind in ("mean", "std"))
+    shown = calibration.unit if calibration else "px"
+    text += f"\n{found['objects']} {word}, {found['objects_touching_border']} of them cut by the border"
+    return text if mean != mean else f"{text}\nmean diameter {mean:.4g} ± {spread:.2g} {shown}"
 
 
 def outlines(labels: Array) -> Array:
@@ -170,7 +186,7 @@ def train_model(
 
     annotated = []
     for source, annotation in data:
-        micrograph = _opened(source)
+        micrograph = opened(source)
         annotated.append(Annotated(micrograph.pixels, annotation, micrograph.name, micrograph.calibration))
     before = load_model(resume) if resume else None
     with closing(train_segmenter(annotated, classes, config, resume=before, preview=preview)) as job:
@@ -183,95 +199,6 @@ def train_model(
                 yield event
 
 
-@dataclass(frozen=True, eq=False)
-class ExportOrder:
-    """What to write where.
-
-    Attributes
-    ----------
-    folder, stem, format
-        Where, under which name, and ``"ome-tiff"``, ``"tiff"`` or ``"png"``.
-    classes, labels : numpy.ndarray or None
-        Maps to write.
-    measured : numpy.ndarray or None
-        Labels for the table of measurements.
-    model : Path or None
-        Model file to copy.
-    made_by : str or None
-        Model file that made the maps, for the provenance.
-    settings : dict
-        Settings that made the maps.
-    calibration : Calibration or None
-        Size of their pixels.
-    """
-
-    folder: Path
-    stem: str
-    format: str
-    classes: Array | None
-    labels: Array | None
-    measured: Array | None
-    model: Path | None
-    made_by: str | None
-    settings: dict[str, Any]
-    calibration: Calibration | None
-
-
-def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[Path]]:
-    """Write what was ordered; every file appears complete or not at all."""
-    from napari_microcnn.io.atomic import replacing
-    from napari_microcnn.io.export import export_segmentation
-    from napari_microcnn.io.provenance import provenance
-    from napari_microcnn.measure.objects import measure_objects
-    from napari_microcnn.models import load_model
-
-    first = next((array for array in (order.classes, order.labels, order.measured) if array is not None), None)
-    written: list[Path] = []
-    if first is not None:
-        axes = {2: "YX", 3: "ZYX", 4: "TZYX"}[first.ndim]
-        micrograph = _opened(source) if source else Micrograph(first, axes, order.calibration, order.stem)
-        yield Progress(0, 3, "Measuring")
-        table = None if order.measured is None else measure_objects(order.measured, order.calibration)
-        yield Progress(1, 3, "Writing")
-        made_by = order.made_by if order.made_by and Path(order.made_by).is_file() else None
-        told = provenance(
-            micrograph=micrograph,
-            model=load_model(made_by).info() if made_by else None,
-            settings=order.settings,
-            command=_command(micrograph, order),
-        )
-        written += export_segmentation(
-            order.folder,
-            order.stem,
-            classes=order.classes,
-            labels=order.labels,
-            table=table,
-            calibration=order.calibration,
-            axes=axes,
-            format=order.format,
-            provenance=told,
-        )
-    yield Progress(2, 3, "Writing")
-    if order.model is not None:
-        order.folder.mkdir(parents=True, exist_ok=True)
-        path = order.folder / order.model.name
-        with replacing(path) as temporary:
-            temporary.write_bytes(order.model.read_bytes())
-        written.append(path)
-    yield Finished(written)
-
-
-def _command(micrograph: Micrograph, order: ExportOrder) -> str:
-    """Return the command line that segments the same image in the same way."""
-    words = ["napari-microcnn", "segment", str(micrograph.path or micrograph.name), "-o", str(order.folder)]
-    words += ["--model", order.made_by] if order.made_by else []
-    given = {**order.settings}
-    for name, default in SegmentConfig().model_dump().items():
-        if name in given and given[name] != default and name != "keep_probabilities":
-            words += [f"--{name.replace('_', '-')}", str(given[name])]
-    return shlex.join(words)
-
-
 def _kept(model: Any, folder: Path, name: str) -> ModelFile:
     """Save a model and return the file in its place: a network cannot travel to the window."""
     from napari_microcnn.models import save_model
@@ -280,7 +207,8 @@ def _kept(model: Any, folder: Path, name: str) -> ModelFile:
     return read_model_file(path, name)
 
 
-def _opened(source: Micrograph | OnDisk) -> Micrograph:
+def opened(source: Micrograph | OnDisk) -> Micrograph:
+    """Return the image itself, read lazily if it is on disk."""
     if isinstance(source, Micrograph):
         return source
     from napari_microcnn.io.read import read_micrograph

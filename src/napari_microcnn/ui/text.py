@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
-QUIET_COLOUR = "#868d95"
+QUIET_COLOUR = "#767d85"
 """Grey that is readable, but in the background, on both themes."""
 
 
