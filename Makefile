@@ -26,6 +26,7 @@ demo: ## train on the built-in micrograph, segment it, measure it, write everyth
 lint: ## ruff, mypy and the import rules
 	@scripts/install.sh test
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -124,7 +124,9 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
 
 def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
     lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
-    steps = float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
+    steps = (
+        float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
+    )
     noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.15))))
     return ImagingConfig(
         lines=lines,
