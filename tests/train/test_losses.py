@@ -55,11 +55,13 @@ def test_dice_by_hand_and_only_over_classes_that_occur() -> None:
     assert float(dice_loss(probabilities, truth)) == pytest.approx(1 - 2 * 1.5 / (1.5 + 2))
 
 
-def test_edges_belong_where_the_image_changes(targets: torch.Tensor) -> None:
-    image = targets[:, None].float() * 2
-    there, elsewhere = logits_of(targets), logits_of(targets.roll(2, dims=2))
-    assert edge_loss(there, image) < 0.01
+@pytest.mark.parametrize("contrast", [0.1, 2.0])
+def test_edges_belong_where_the_image_changes(contrast: float) -> None:
+    truth = ((torch.arange(48) % 48) > 23).long().expand(1, 16, 48)
+    image = truth[:, None].float() * contrast
+    there, elsewhere = logits_of(truth), logits_of(truth.roll(6, dims=2))
     assert edge_loss(elsewhere, image) > 5 * edge_loss(there, image)
+    assert edge_loss(logits_of(torch.zeros_like(truth)), image) < 1e-4
 
 
 def test_edge_loss_is_the_same_in_a_mirror(targets: torch.Tensor) -> None:

@@ -52,19 +52,19 @@ def dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
     return score
 
 
-def edge_loss(logits: Tensor, images: Tensor, contrast: float = 0.5) -> Tensor:
+def edge_loss(logits: Tensor, images: Tensor) -> Tensor:
     """Penalise changes of class where the image does not change: strokes say nothing about edges.
 
     Pairs of pixels up to four pixels apart should have the same class, the more so the more their
-    grey values agree (after the gated CRF loss of Obukhov et al., 2019, without its gates).
+    grey values agree (after the gated CRF loss of Obukhov et al., 2019, without its gates). What
+    counts as agreement is measured against the mean difference of such pairs in the same patch,
+    so that weak contrast or a bright databar somewhere else do not matter.
 
     Parameters
     ----------
     logits : Tensor, (N, K, H, W) float32
     images : Tensor, (N, C, H, W) float32
         Normalised, without added noise.
-    contrast : float
-        Difference of normalised grey values that makes a change of class likely.
 
     Returns
     -------
@@ -77,7 +77,9 @@ def edge_loss(logits: Tensor, images: Tensor, contrast: float = 0.5) -> Tensor:
         for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
             step = (down * distance, right * distance)
             here, there = _pairs(images, *step)
-            alike = torch.exp(-(here - there).square().mean(dim=1) / (2 * contrast**2))
+            difference = (here - there).square().mean(dim=1)
+            usual = difference.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+            alike = torch.exp(-difference / (2 * usual))
             here, there = _pairs(probabilities, *step)
             terms.append((alike * (1 - (here * there).sum(dim=1))).mean())
     return torch.stack(terms).mean()
