@@ -1,0 +1,125 @@
+"""The answer for a plane, gathered from its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.config import ObjectRule
+from napari_microcnn.data.resampling import Resampled, zoomed_shape
+from napari_microcnn.models import Model
+from napari_microcnn.predict.instances import close_grains, label_particles
+from napari_microcnn.predict.tiles import Tile
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Classes, labels and probabilities, see `Segmentation`."""
+
+    classes: NDArray[np.uint8]
+    labels: NDArray[np.int32] | None
+    probabilities: NDArray[np.float32] | None
+
+    @classmethod
+    def stack(cls, planes: Sequence[Answer], stack_shape: tuple[int, ...]) -> Answer:
+        """Put the answers for the planes of a stack together; for one plane nothing is copied."""
+        if not stack_shape:
+            return planes[0]
+
+        def together(parts: list[Any]) -> Any:
+            if any(part is None for part in parts):
+                return None
+            return np.stack(parts).reshape(stack_shape + parts[0].shape)
+
+        return cls(
+            together([plane.classes for plane in planes]),
+            together([plane.labels for plane in planes]),
+            together([plane.probabilities for plane in planes]),
+        )
+
+
+class PlaneAnswer:
+    """Takes the tiles of one plane, seen at some magnification, and makes the answer in its own pixels.
+
+    Nothing is kept that the answer does not need.
+
+    Parameters
+    ----------
+    model : Model
+    rule : ObjectRule or None
+        How objects are made.
+    shape : tuple of int
+        Height and width of the plane.
+    factor : float
+        Magnification at which the tiles are predicted.
+    keep_probabilities : bool
+    """
+
+    def __init__(
+        self, model: Model, rule: ObjectRule | None, shape: tuple[int, int], factor: float, *, keep_probabilities: bool
+    ) -> None:
+        self._ids = np.array([entry.id for entry in model.classes], np.uint8)
+        self._rule, self._shape, self._factor = rule, shape, factor
+        self._seen = seen = shape if factor == 1 else zoomed_shape(shape, factor)
+        self._line = model.channel(rule.class_id) if rule is not None and rule.kind == "grains" else None
+        self._boundary = None if self._line is None else np.empty(seen, np.float32)
+        self._classes = np.empty(seen, np.uint8)
+        self._probabilities = np.empty((len(self._ids), *seen), np.float32) if keep_probabilities else None
+
+    def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
+        """Keep what is needed of a tile; return where it lies in the plane, and its classes there."""
+        classes = self._ids[tile.probabilities.argmax(0)]
+        self._classes[tile.region] = classes
+        if self._boundary is not None and self._line is not None:
+            self._boundary[tile.region] = tile.probabilities[self._line]
+            # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
+            beneath = np.delete(tile.probabilities, self._line, 0).argmax(0)
+            self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
+        if self._probabilities is not None:
+            self._probabilities[(slice(None), *tile.region)] = tile.probabilities
+        if self._factor == 1:
+            return tile.region, classes
+        rows, cols = (
+            slice(part.start * size // seen, -(-part.stop * size // seen))
+            for part, size, seen in zip(tile.region, self._shape, self._seen, strict=True)
+        )
+        return (rows, cols), _nearest(classes, (rows.stop - rows.start, cols.stop - cols.start))
+
+    def finish(self, min_size: int) -> Answer:
+        """Return the answer; objects of fewer than `min_size` pixels are dropped."""
+        probabilities = self._probabilities
+        if probabilities is not None and self._factor != 1:
+            probabilities = np.stack([_resampled(part, self._shape) for part in probabilities])
+        classes: NDArray[np.uint8] = _nearest(self._classes, self._shape)
+        labels = None
+        if self._boundary is not None and self._line is not None:
+            labels = self._close(self._boundary, min_size)
+            classes[_resampled(self._boundary, self._shape) > 0.5] = self._ids[self._line]
+        elif self._rule is not None:
+            labels = label_particles(classes == self._rule.class_id, min_size)
+        return Answer(classes, labels, probabilities)
+
+    def _close(self, boundary: NDArray[np.float32], min_size: int) -> NDArray[np.int32]:
+        """Find the grains at the finer of the two resolutions, where thin boundaries are whole."""
+        if self._factor > 1:
+            return _nearest(close_grains(boundary, max(1, round(min_size * self._factor**2))), self._shape)
+        return close_grains(_resampled(boundary, self._shape), min_size)
+
+
+def _resampled(part: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    return part if part.shape == shape else Resampled(part, shape)[:, :]
+
+
+def _nearest(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Resample numbers that must not be mixed: ids and labels."""
+    if values.shape == shape:
+        return values
+    rows, cols = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for new, old in zip(shape, values.shape, strict=True)
+    )
+    return values[np.ix_(rows, cols)]

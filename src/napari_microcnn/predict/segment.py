@@ -1,0 +1,156 @@
+"""Segmentation of a micrograph: classes, objects, and probabilities where wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.config import ObjectRule, SegmentConfig
+from napari_microcnn.data.resampling import sample_windows
+from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
+from napari_microcnn.micrograph import Micrograph, Pixels
+from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.answer import Answer, PlaneAnswer
+from napari_microcnn.predict.magnification import at_magnification, find_magnification, limits_of
+from napari_microcnn.predict.tiles import Tile, TilePredictor
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation(Answer):
+    """What the network says about a micrograph. Arrays have the micrograph's shape without its channels.
+
+    Attributes
+    ----------
+    classes : numpy.ndarray
+        (..., Y, X) uint8, class ids.
+    labels : numpy.ndarray or None
+        (..., Y, X) int32, object numbers from 1, counted anew in every plane; None where there is
+        no rule for objects.
+    probabilities : numpy.ndarray or None
+        (..., K, Y, X) float32, in the order of the model's classes, where asked for.
+    magnification : tuple of float
+        Resampling before the network, for every plane.
+    micrograph : Micrograph
+    model : Model
+    config : SegmentConfig
+    """
+
+    magnification: tuple[float, ...]
+    micrograph: Micrograph
+    model: Model
+    config: SegmentConfig
+
+
+def segment(
+    micrograph: Micrograph, model: Model | str | Path, config: SegmentConfig | None = None
+) -> Job[Segmentation]:
+    """Segment a micrograph, plane by plane and tile by tile.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Of any size; stacks are treated plane by plane.
+    model : Model, str or Path
+        A model, the name of a shipped one, or a file.
+    config : SegmentConfig, optional
+
+    Yields
+    ------
+    Event
+        `TileDone` per tile and `Notice` where something should be known; in the end
+        ``Finished[Segmentation]``.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be loaded or takes another number of channels.
+    ValueError
+        If objects are asked for of a class that the model does not have.
+    """
+    config = config or SegmentConfig()
+    model = model if isinstance(model, Model) else load_model(model)
+    rule = _object_rule(model, config)
+    grey = model.config.channels == 1 and micrograph.channels == 3
+    if grey:
+        yield Notice("The model takes grey images: the colours were turned into luminance.")
+    else:
+        model.check_channels(micrograph.channels)
+    predictor, clock = TilePredictor(model, config), _Clock(int(np.prod(micrograph.stack_shape)))
+    answers, factors = [], []
+    for index, plane in micrograph.planes():
+        seen = _luminance(plane) if grey else plane
+        factor = yield from _magnification(predictor, seen, model, config, rule)
+        shape = int(plane.shape[0]), int(plane.shape[1])
+        answer = PlaneAnswer(model, rule, shape, factor, keep_probabilities=config.keep_probabilities)
+        source = at_magnification(seen, factor)
+        limits = None if source is seen else limits_of(sample_windows(source, side=333))
+        for event in predictor.tiles(source, limits):
+            if isinstance(event, Tile):
+                yield clock.tile_done(event, index, *answer.take(event))
+            else:
+                yield event
+        clock.plane_done()
+        answers.append(answer.finish(config.min_size))
+        factors.append(factor)
+    whole = Answer.stack(answers, micrograph.stack_shape)
+    yield Finished(
+        Segmentation(whole.classes, whole.labels, whole.probabilities, tuple(factors), micrograph, model, config)
+    )
+
+
+def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
+    if config.objects is None:
+        return model.objects
+    known = {entry.id: entry.name for entry in model.classes}
+    if config.objects not in known:
+        names = ", ".join(f"{number} ({name})" for number, name in known.items())
+        raise ValueError(f"The model has no class {config.objects} to number objects of; its classes are {names}.")
+    return ObjectRule(kind="particles", class_id=config.objects)
+
+
+def _magnification(
+    predictor: TilePredictor, plane: Pixels, model: Model, config: SegmentConfig, rule: ObjectRule | None
+) -> Generator[Event, None, float]:
+    """Return the magnification as set, as found in the image, or 1 for models that do not search."""
+    if config.magnification is not None:
+        return config.magnification
+    boundary = rule if rule is not None and rule.kind == "grains" else None
+    if model.typical_intercept is None or boundary is None:
+        return 1.0
+    factor = find_magnification(predictor, plane, model.channel(boundary.class_id), model.typical_intercept)
+    if factor != 1:
+        yield Notice(f"The model sees this image best at {factor:g} times its magnification, and so it is resampled.")
+    return factor
+
+
+def _luminance(plane: Pixels) -> Pixels:
+    """Turn (Y, X, 3) into (Y, X) float32 with the weights of ITU-R BT.601."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    parts = [plane[..., channel].astype(np.float32) * weight for channel, weight in enumerate(weights)]
+    luminance: Pixels = parts[0] + parts[1] + parts[2]
+    return luminance
+
+
+class _Clock:
+    """Counts tiles over all planes and estimates the time left."""
+
+    def __init__(self, planes: int) -> None:
+        self._start, self._planes, self._before, self._latest = time.monotonic(), planes, 0, 0
+
+    def tile_done(
+        self, tile: Tile, plane: tuple[int, ...], region: tuple[slice, slice], classes: NDArray[np.uint8]
+    ) -> TileDone:
+        self._latest = tile.total
+        done = self._before + tile.done
+        total = self._before + tile.total * self._planes
+        left = (time.monotonic() - self._start) * (total - done) / done
+        return TileDone(done, total, plane, region, classes, left)
+
+    def plane_done(self) -> None:
+        self._before += self._latest
+        self._planes -= 1
