@@ -22,7 +22,6 @@ from qtpy.QtWidgets import (
 
 from napari_microcnn.events import Event, Job, Notice
 from napari_microcnn.ui import jobs
-from napari_microcnn.ui.activity import Activity
 from napari_microcnn.ui.serve import Failure
 from napari_microcnn.ui.session import Session, session_of, unwrapped
 from napari_microcnn.ui.text import Sentence, duration, quiet
@@ -70,7 +69,7 @@ class Dock(QWidget):
         self.viewer: ViewerModel = unwrapped(viewer)
         self.session: Session = session_of(self.viewer)
         self.job: jobs.RunningJob | None = None
-        self._activity = Activity(self)
+        self._share = 0
         self._bar_text = ""
         self._notice = quiet()
         self._steps: list[Callable[[], None]] = []
@@ -187,12 +186,12 @@ class Dock(QWidget):
         self.say("Starting …")
         self._notice.setText("")
         self.set_running(True)
-        # Not Qt's busy animation: each of its frames draws the whole window, the canvas included.
+        # No animation, neither Qt's busy bar nor napari's activity dock: every frame of it draws the whole
+        # window, the canvas included, which without a graphics card takes most of a processor.
         self.bar.setRange(0, 100)
         self.bar.setValue(0)
         self._bar_text = "starting …"
         self.bar.setFormat(self._bar_text)
-        self._activity.begin(name)
         self.job = jobs.start(
             job,
             on_event=event,
@@ -220,12 +219,14 @@ class Dock(QWidget):
 
     def advance(self, done: float, total: float, seconds_left: float | None = None) -> None:
         """Move the progress bars."""
-        self._activity.share = round(100 * done / total) if total else 0
+        self._share = round(100 * done / total) if total else 0
         self._bar_text = f"%p %   {duration(seconds_left)}" if seconds_left is not None else "%p %"
 
     def _show_progress(self) -> None:
-        self.bar.setValue(self._activity.share)
+        self.bar.setUpdatesEnabled(False)  # Qt would draw at once, and again with all the rest
+        self.bar.setValue(self._share)
         self.bar.setFormat(self._bar_text)
+        self.bar.setUpdatesEnabled(True)
 
     def scroll_to(self, widget: QWidget) -> None:
         """Bring a widget of the body into sight."""
@@ -280,7 +281,6 @@ class Dock(QWidget):
     def _end(self) -> None:
         self.job = None
         self.set_running(False)
-        self._activity.end()
 
     def abandon(self) -> None:
         """End whatever runs for this dock."""
@@ -316,4 +316,3 @@ def _abandon(members: dict[str, Any]) -> None:
             member.abandon()
     members["job"] = None
     members["_steps"][:] = [_nothing]
-    members["_activity"].end()

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 0.05
 """Seconds between two updates of the window, at least."""
-SHARE = 0.04
-"""Share of the window's time that updates may take, drawing included."""
+SHARE, SLOW_SHARE, SLOW = 0.1, 0.02, 0.03
+"""Share of the window's time that updates may take, drawing included; a smaller one if each takes `SLOW` seconds."""
 BUDGET = 0.02
 """Seconds that callbacks may take before the window gets its turn."""
 PATIENCE = 3.0
@@ -159,7 +159,8 @@ class RunningJob(QObject):
     def _drawn(self, started: float) -> None:
         """Update less often where an update takes long, and as often as before where it does not any more."""
         self._last = time.monotonic()
-        self._interval = max(INTERVAL, (self._last - started) / SHARE, 0.7 * self._interval)
+        cost = self._last - started
+        self._interval = max(INTERVAL, cost / (SHARE if cost < SLOW else SLOW_SHARE), 0.7 * self._interval)
 
     def _deliver_one(self, kind: str, content: Any) -> None:
         if kind == serve.EVENT:

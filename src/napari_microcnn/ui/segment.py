@@ -106,23 +106,27 @@ class SegmentDock(Dock):
         chosen = about["settings"]["objects"]
         grains = chosen is None and model.objects is not None and model.objects.kind == "grains"
 
-        def put(role: str, data: np.ndarray, **look: Any) -> Labels:
-            like = image if image in self.viewer.layers else None
-            return layers.put_labels(self.viewer, role, data, like, source=name, about=about, **look)
+        parts = [("classes", found.classes, {"colormap": layers.class_colours(model.classes), "opacity": 0.5})]
+        if found.labels is not None:
+            parts.append(("grains" if grains else "objects", found.labels, {"opacity": 0.35}))
+            parts.append(("outlines", found.outlines, {"colormap": layers.colours(_OUTLINES), "opacity": 0.9}))
 
-        def show_classes() -> None:
-            layer = put("classes", found.classes, colormap=layers.class_colours(model.classes), opacity=0.5)
-            layer.visible = found.labels is None
+        def put(role: str, data: np.ndarray, look: dict[str, Any]) -> None:
+            like = image if image in self.viewer.layers else None
+            layers.put_labels(self.viewer, role, data, like, source=name, about=about, **look)
 
         def tell() -> None:
+            for part in old:
+                put(*part)
+            classes = layers.find(self.viewer, "classes", name, Labels)
+            classes.visible = found.labels is None
             self.result.setText(found.summary)
             self.say(f"Done. {_magnified(found.magnification)}")
 
-        steps = [show_classes]
-        if found.labels is not None:
-            steps.append(lambda: put("grains" if grains else "objects", found.labels, opacity=0.35))
-            steps.append(lambda: put("outlines", found.outlines, colormap=layers.colours(_OUTLINES), opacity=0.9))
-        return [*steps, tell]
+        # New layers one by one, because each takes napari a while; old ones all at once, to draw them once.
+        new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
+        old = [part for part in parts if part[0] not in {role for role, _, _ in new}]
+        return [*(partial(put, *part) for part in new), tell]
 
     def _describe_image(self) -> None:
         layer = self.image.layer

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.layers import Image
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QSpinBox
 
 from napari_microcnn.config import ImagingConfig, VoronoiConfig
@@ -26,6 +26,8 @@ _SIZES = (256, 512, 1024, 2048)
 _LOOK_SIZE = 256
 """Side of the pictures for which the looks say how many grains there are."""
 _LINES = {1: "#ffd92f", 0: "transparent", None: "transparent"}
+_REST = 250
+"""Milliseconds after which sliders are taken to rest."""
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -40,6 +42,10 @@ class SynthesizeDock(Dock):
 
         super().__init__(napari_viewer, "Make pictures")
         self._looks = LOOKS
+        self._picture: tasks.Picture | None = None
+        self._labels_timer = QTimer(self)
+        self._labels_timer.setSingleShot(True)
+        self._labels_timer.timeout.connect(self._show_labels)
         self._preview = jobs.LatestWins(self._show, self.fail, "Synthesising")
         self.look = QComboBox()
         self.look.addItems(list(LOOKS))
@@ -102,8 +108,8 @@ class SynthesizeDock(Dock):
 
     @property
     def drawing(self) -> bool:
-        """Whether a picture is on its way."""
-        return self._preview.busy
+        """Whether a picture or its labels are on their way."""
+        return self._preview.busy or self._labels_timer.isActive()
 
     def draw(self) -> None:
         """Draw the picture and its labels; if one is being drawn, then after that."""
@@ -142,13 +148,23 @@ class SynthesizeDock(Dock):
         self._follow()
 
     def _show(self, picture: tasks.Picture) -> None:
+        """Show the image at once and its labels when the sliders rest: four layers take four times as long."""
         before = layers.find(self.viewer, "image", SOURCE, Image)
         moved = before is None or before.data.shape != picture.image.shape
-        about = {"grains": int(picture.grains.max())}
-        image = layers.put_image(self.viewer, "image", picture.image, source=SOURCE, about=about)
+        layers.put_image(self.viewer, "image", picture.image, source=SOURCE, about={})
+        self._picture = picture
+        self._labels_timer.start(_REST if before is not None else 0)
+        if moved:
+            self.viewer.reset_view()
+        self.say(f"{picture.count} grains, {len(picture.triple_points)} triple points")
+
+    def _show_labels(self) -> None:
+        picture, image = self._picture, layers.find(self.viewer, "image", SOURCE, Image)
+        if picture is None or image is None:
+            return
         put = partial(layers.put_labels, self.viewer, like=image, source=SOURCE, about={})
         put("grains", picture.grains, opacity=0.4, visible=False)
-        put("boundaries", picture.boundaries.astype(np.uint8), colormap=layers.colours(_LINES), visible=False)
+        put("boundaries", picture.boundaries, colormap=layers.colours(_LINES), visible=False)
         layers.put_points(
             self.viewer,
             "triple points",
@@ -161,9 +177,6 @@ class SynthesizeDock(Dock):
             border_width=0.2,
             visible=False,
         )
-        if moved:
-            self.viewer.reset_view()
-        self.say(f"{about['grains']} grains, {len(picture.triple_points)} triple points")
 
     # The training pictures
 

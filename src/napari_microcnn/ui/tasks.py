@@ -34,12 +34,13 @@ class OnDisk:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A synthetic micrograph: image uint8, grains int32, boundaries bool, all (Y, X); triple points (N, 2)."""
+    """A synthetic micrograph: image uint8, grains int32, boundaries uint8, all (Y, X); triple points (N, 2)."""
 
     image: Array
     grains: Array
     boundaries: Array
     triple_points: Array
+    count: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> J
     from napari_microcnn.synth import polycrystal
 
     made = polycrystal(structure, imaging, seed)
-    yield Finished(Picture(made.image, made.structure.grains, made.structure.boundaries, made.structure.triple_points))
+    grains, boundaries = made.structure.grains, made.structure.boundaries.astype(np.uint8)
+    yield Finished(Picture(made.image, grains, boundaries, made.structure.triple_points, len(np.unique(grains))))
 
 
 def make_pictures(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, count: int, folder: Path) -> Job[Path]:
