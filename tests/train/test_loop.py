@@ -79,6 +79,13 @@ def test_equal_iou_is_decided_by_the_loss() -> None:
     assert [event.best for event in epochs_of(events)] == [True, True, False]
 
 
+def test_within_the_tolerance_the_later_epoch_is_taken() -> None:
+    settings = LoopSettings(epochs=4, steps_per_epoch=1, tolerance=0.01)
+    events, best, _ = run(settings, scores=[0.9, 0.8, 0.895, 0.89])
+    assert [event.best for event in epochs_of(events)] == [True, False, True, False]
+    assert best is epochs_of(events)[2].model
+
+
 def test_patience_ends_it() -> None:
     events, _, _ = run(LoopSettings(steps_per_epoch=1, patience=3), scores=[0.1, 0.5])
     assert len(epochs_of(events)) == 5

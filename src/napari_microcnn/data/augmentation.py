@@ -83,13 +83,16 @@ def change_intensities(images: Tensor, generator: torch.Generator) -> Tensor:
     def uniform() -> Tensor:
         return torch.rand(count, 1, 1, 1, generator=generator, device=device)
 
-    gamma = torch.exp(0.25 * normal(1, 1, 1))
-    images = 6 * ((images / 6 + 0.5).clamp(0, 1) ** gamma) - 3
+    # All changes are measured against the contrast of the patch itself: where a databar or a bright
+    # particle elsewhere sets the scale of the image, it is small, and must not drown.
+    spread = images.std(dim=(2, 3), keepdim=True).clamp(0.05, 1)
+    mean = images.mean(dim=(2, 3), keepdim=True)
+    gamma = torch.exp(0.2 * normal(1, 1, 1))
+    bent = 6 * ((images / 6 + 0.5).clamp(0, 1) ** gamma) - 3
     shading = functional.interpolate(normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
-    images = images * torch.exp(0.2 * normal(channels, 1, 1)) + 0.25 * normal(channels, 1, 1)
-    images = images + 0.3 * uniform() * shading
+    images = mean + (bent - mean) * torch.exp(0.2 * normal(channels, 1, 1))
+    images = images + spread * (0.25 * normal(channels, 1, 1) + 0.2 * uniform() * shading)
     blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     # A negative share sharpens: the microscope may have been in better focus elsewhere.
     images = torch.lerp(images, blurred, (1.6 * uniform() - 0.6) * (uniform() < 0.5))
-    noise = normal(channels, *size)
-    return images + noise * (0.3 * uniform() * (uniform() < 0.5))
+    return images + spread * normal(channels, *size) * (0.3 * uniform() * (uniform() < 0.5))
