@@ -15,6 +15,9 @@ CORE_BELOW = 0.25
 JOINED_BELOW = 0.5
 """Neighbours whose common border has a lower mean boundary probability are one grain."""
 
+_CORE_SHARE = 0.25
+"""Part of a small grain that its blurred boundaries leave over."""
+
 _LEVELS = 255
 _STRIP, _REACH = 512, 128
 
@@ -32,7 +35,7 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
     boundary : numpy.ndarray, (Y, X) float32
         Probability of a grain boundary.
     min_size : int
-        Cores of fewer pixels are left to their neighbours.
+        About the smallest grain, in pixels; what is smaller is left to its neighbours.
 
     Returns
     -------
@@ -41,7 +44,7 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
     """
     level = _smoothed(boundary)
     cores, n = ndimage.label(level < CORE_BELOW * _LEVELS)
-    kept = np.bincount(cores.ravel(), minlength=n + 1) >= min_size
+    kept = np.bincount(cores.ravel(), minlength=n + 1) >= min_size * _CORE_SHARE
     kept[0] = False
     if not kept.any():
         return np.ones(boundary.shape, np.int32)
