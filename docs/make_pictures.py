@@ -32,14 +32,14 @@ def main() -> None:
         left = index * (SIDE + GAP)
         sheet.paste(Image.fromarray(panel), (left, 0))
         draw.text((left, SIDE + 6), caption, "#222222", font=font)
-    sheet.quantize(128).save(IMAGES / "overview.png", optimize=True)
+    sheet.quantize(256, dither=Image.Dither.NONE).save(IMAGES / "overview.png", optimize=True)
 
 
 def _pores() -> list[tuple[str, Picture]]:
     """Draw the built-in micrograph with its strokes, and what a minute of training makes of them."""
     micrograph, strokes = mc.nanoporous()
     data = [mc.Annotated(micrograph.pixels, strokes, micrograph.name, micrograph.calibration)]
-    model = mc.result_of(mc.train_segmenter(data, NANOPOROUS_CLASSES, mc.TrainConfig(minutes=1)))
+    model = mc.result_of(mc.train_segmenter(data, NANOPOROUS_CLASSES, mc.TrainConfig(minutes=None, epochs=25)))
     result = mc.result_of(mc.segment(micrograph, model, mc.SegmentConfig(objects=1)))
     table = mc.measure_objects(np.asarray(result.labels), micrograph.calibration)
     grey = _rgb(np.asarray(micrograph.pixels)[CROP])

@@ -81,6 +81,7 @@ def write_segmentation(result: Segmentation, folder: Path, command: str) -> list
     told: dict[str, Any] = provenance(
         micrograph=micrograph, model=result.model.info(), settings=result.config.model_dump(), command=command
     )
+    told["magnification"] = list(result.magnification)
     return export_segmentation(
         folder,
         stem_of(micrograph.path) if micrograph.path else micrograph.name,
