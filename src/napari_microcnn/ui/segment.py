@@ -62,7 +62,7 @@ class SegmentDock(Dock):
         """Start the segmentation."""
         image, model = self.image.layer, self.model.model
         if image is None:
-            raise ValueError("Open an image first: File > Open, or File > Open Sample > napari-microcnn.")
+            raise ValueError("Open an image first: File > Open, or File > Open Sample > MicroCNN.")
         if model is None:
             raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
         source = layers.source_of(image)
@@ -119,7 +119,8 @@ class SegmentDock(Dock):
             for part in old:
                 put(*part)
             classes = layers.find(self.viewer, "classes", name, Labels)
-            classes.visible = found.labels is None
+            if classes is not None:
+                classes.visible = found.labels is None
             self.result.setText(found.summary)
             self.say(f"Done. {_magnified(found.magnification)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import weakref
 from pathlib import Path
@@ -20,6 +21,8 @@ class Session(QObject):
 
     Attributes
     ----------
+    folder : Path
+        For models that nobody has saved yet; removed with the session.
     models_changed : Signal(object)
         Emitted with the model that came last.
     """
@@ -29,12 +32,8 @@ class Session(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._added: dict[Path, ModelFile] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="napari-microcnn-")
-
-    @property
-    def folder(self) -> Path:
-        """Folder for models that nobody has saved yet; removed with the session."""
-        return Path(self._folder.name)
+        self.folder = Path(tempfile.mkdtemp(prefix="napari-microcnn-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @property
     def models(self) -> list[ModelFile]:

@@ -1,0 +1,75 @@
+"""Jobs for the tests of the workers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_microcnn.events import BatchDone, Event, Finished, Progress
+
+
+def count(n: int) -> Iterator[Event]:
+    """Count to n."""
+    for index in range(n):
+        yield Progress(index + 1, n)
+    yield Finished(n)
+
+
+def burst(n: int) -> Iterator[Event]:
+    """Tell of many batches at once."""
+    for index in range(n):
+        yield BatchDone(1, index + 1, n, 1.0)
+    yield Finished("done")
+
+
+def forever(mark: Path) -> Iterator[Event]:
+    """Work until it is closed; leaves a file that says in which thread that happened."""
+    try:
+        while True:
+            time.sleep(0.01)
+            yield Progress(0, 0)
+    finally:
+        mark.write_text(str(threading.current_thread() is threading.main_thread()))
+
+
+def deaf() -> Iterator[Event]:
+    """Work without ever looking up."""
+    yield Progress(0, 1)
+    time.sleep(600)
+    yield Finished(None)
+
+
+def refuse() -> Iterator[Event]:
+    """Fail as on a user's mistake."""
+    yield Progress(0, 1)
+    raise ValueError("The picture is upside down; turn it.")
+
+
+def crash() -> Iterator[Event]:
+    """Fail as on a mistake of the program."""
+    yield Progress(0, 1)
+    raise KeyError("nobody expected this")
+
+
+def die() -> Iterator[Event]:
+    """End the process, as the system does when memory runs out."""
+    yield Progress(0, 1)
+    os._exit(9)
+
+
+def chatter() -> Iterator[Event]:
+    """Print to where the answers go."""
+    print("a library that prints", flush=True)  # noqa: T201
+    os.write(1, b"and one that writes to the descriptor\n")
+    yield Finished("heard")
+
+
+def double(array: np.ndarray[Any, Any]) -> Iterator[Event]:
+    """Return an array times two."""
+    yield Finished(array * 2)
