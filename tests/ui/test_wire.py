@@ -32,7 +32,7 @@ def test_received_arrays_can_be_written() -> None:
 def test_a_large_array_passes_a_pipe_in_pieces() -> None:
     array = np.random.default_rng(0).integers(0, 255, 3_000_000).astype(np.uint8)
     out, into = os.pipe()
-    with open(into, "wb") as writer, open(out, "rb", buffering=0) as reader:
+    with os.fdopen(into, "wb") as writer, os.fdopen(out, "rb", buffering=0) as reader:
         thread = threading.Thread(target=wire.send, args=(writer, array))
         thread.start()
         np.testing.assert_array_equal(wire.receive(reader), array)
