@@ -207,6 +207,4 @@ def test_closing_the_viewer_ends_the_training(qtbot: Any, viewer: Any, dock: Ann
     dock.run_button.click()
     job = dock.job
     viewer.close()
-    dock.deleteLater()
-    del dock
     qtbot.waitUntil(lambda: not job.running, timeout=5_000)

@@ -1,0 +1,84 @@
+"""Pictures of the docks for the documentation, on the built-in sample only.
+
+``xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots.py`` writes docs/images/dock_*.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from qtpy.QtWidgets import QApplication
+
+from napari_microcnn.ui.__main__ import DOCKS, PLUGIN, open_window
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Let the window work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def main() -> None:
+    """Go through the docks and take a picture of each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0, help="time of the training")
+    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    parser.add_argument("--output", type=Path, default=IMAGES)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+
+    viewer = open_window([])
+    viewer.theme = arguments.theme
+    wait(2)
+    docks = {name: viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in DOCKS}
+
+    def show(name: str) -> Any:
+        docks[name].parent().raise_()
+        wait(0.5)
+        return docks[name]
+
+    def finish(dock: Any) -> None:
+        dock.run_button.click()
+        wait(1000, lambda: dock.job is None)
+        wait(6)  # the notification goes away
+
+    def take(name: str) -> None:
+        viewer.screenshot(arguments.output / f"dock_{name}.png", canvas_only=False, flash=False)
+
+    annotate = show("Annotate & train")
+    annotate.form.widget("minutes").setValue(arguments.minutes)
+    finish(annotate)
+    take("annotate")
+    finish(show("Segment"))
+    viewer.layers["nanoporous gold annotation"].visible = False
+    wait(0.5)
+    take("segment")
+    export = show("Export")
+    with TemporaryDirectory() as folder:
+        export.folder.folder = Path(folder) / "results"
+        finish(export)
+        export.folder.text.setText("~/results")
+        export.say("Wrote 4 files to ~/results.")
+        take("export")
+    viewer.layers.clear()
+    synthesize = show("Synthesize")
+    synthesize.draw()
+    wait(30, lambda: not synthesize.drawing)
+    viewer.layers["synthetic boundaries"].visible = True
+    viewer.layers["synthetic triple points"].visible = True
+    wait(1)
+    take("synthesize")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
