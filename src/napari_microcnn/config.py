@@ -128,13 +128,13 @@ class ImagingConfig(Settings):
 class SyntheticTrainConfig(Settings):
     """Training of a grain-boundary segmenter on synthetic micrographs, made while it learns."""
 
-    steps: int = Field(4000, ge=10, le=10_000_000, description="Optimisation steps")
+    steps: int = Field(4500, ge=10, le=10_000_000, description="Optimisation steps")
     batch: int = Field(8, ge=1, le=1024, description="Pictures per step")
     patch: int = Field(192, ge=32, le=1024, description="Side of a picture in pixels")
     learning_rate: float = Field(3e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
     width: int = Field(16, ge=2, le=256, description="Filters at full resolution")
     depth: int = Field(4, ge=1, le=6, description="Number of poolings")
-    bfloat16: bool = Field(False, description="Compute in bfloat16 (weights stay float32)")
+    bfloat16: bool = Field(True, description="Compute in bfloat16 (weights stay float32)")
     workers: int = Field(2, ge=0, le=256, description="Processes that make pictures")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of everything random")
     device: Device = Field("auto", description="Where to compute")

@@ -173,3 +173,12 @@ def test_control_c_on_a_terminal(pictures: Path) -> None:
     assert "Interrupted." in seen
     assert "Traceback" not in seen
     assert load_model(pictures / "m.safetensors").classes
+
+
+def test_a_model_of_grain_boundaries_from_synthetic_micrographs(tmp_path: Path, capsys) -> None:
+    small = "--steps 10 --width 2 --depth 1 --patch 32 --batch 2 --workers 0 --seed 3".split()
+    assert main(["train-synthetic", "-o", str(tmp_path / "made" / "grains.safetensors"), *small]) == 0
+    model = load_model(tmp_path / "made" / "grains.safetensors")
+    assert [entry.name for entry in model.classes] == ["grain", "boundary"]
+    assert main(["train-synthetic", "-o", str(tmp_path), *small]) == 2
+    assert "is a folder" in capsys.readouterr().err

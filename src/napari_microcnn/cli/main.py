@@ -19,7 +19,7 @@ USER_MISTAKE, INTERRUPTED = 2, 130
 # Usage errors have a common base, which typer does not export (and older versions take from click).
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-_COMMANDS = ("open", "demo", "synth", "train", "segment", "measure", "models")
+_COMMANDS = ("open", "demo", "synth", "train", "train-synthetic", "segment", "measure", "models")
 
 app = typer.Typer(
     name="napari-microcnn",
@@ -33,6 +33,9 @@ app.command("open", help="Open files in napari with the docks; the word 'open' m
 app.command("demo", help="The main job without a screen, on the built-in micrograph.")(demo.demo)
 app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exact labels.")
 app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
+app.command("train-synthetic", help="Train a model of grain boundaries on synthetic micrographs alone.")(
+    train.train_synthetic
+)
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
 app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
 app.add_typer(models.app, name="models", help="List and describe models.")

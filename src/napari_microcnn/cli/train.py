@@ -11,7 +11,7 @@ import typer
 from napari_microcnn.cli.inputs import pairs
 from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, output_folder, say
-from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
+from napari_microcnn.config import PALETTE, ClassInfo, SyntheticTrainConfig, TrainConfig
 from napari_microcnn.events import EpochDone, Event
 
 if TYPE_CHECKING:
@@ -41,15 +41,38 @@ def train(
     """
     if {"epochs", "minutes"} & settings.model_fields_set == {"epochs"}:  # a number of epochs replaces the time
         settings = TrainConfig(**{**settings.model_dump(exclude_unset=True), "minutes": None})
-    if output.is_dir():
-        raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
-    output_folder(output.parent)
+    _check_output(output)
     data = read_pairs(images, labels)
     classes = classes_of(data, settings.dense, names.split(",") if names else [])
 
     from napari_microcnn.train.segmenter import train_segmenter
 
     train_and_save(train_segmenter(data, classes, settings, checkpoint=output), output)
+
+
+@takes_settings("settings", SyntheticTrainConfig)
+def train_synthetic(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
+    settings: SyntheticTrainConfig,
+) -> None:
+    """Train a model of grain boundaries on synthetic micrographs and save it.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be written.
+    """
+    _check_output(output)
+
+    from napari_microcnn.train.synthetic import train_on_synthetic
+
+    train_and_save(train_on_synthetic(settings, checkpoint=output), output)
+
+
+def _check_output(output: Path) -> None:
+    if output.is_dir():
+        raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
+    output_folder(output.parent)
 
 
 def train_and_save(job: Job[Model], output: Path) -> Model:

@@ -57,6 +57,13 @@ class PlaneAnswer:
     factor : float
         Magnification at which the tiles are predicted.
     keep_probabilities : bool
+
+    Attributes
+    ----------
+    boundary : numpy.ndarray or None
+        (Y, X) float32 of the plane as seen, probability of a grain boundary, for models of grains.
+    probabilities : numpy.ndarray or None
+        (K, Y, X) float32 of the plane as seen, where they are to be kept.
     """
 
     def __init__(
@@ -66,21 +73,21 @@ class PlaneAnswer:
         self._rule, self._shape, self._factor = rule, shape, factor
         self._seen = seen = shape if factor == 1 else zoomed_shape(shape, factor)
         self._line = model.channel(rule.class_id) if rule is not None and rule.kind == "grains" else None
-        self._boundary = None if self._line is None else np.empty(seen, np.float32)
+        self.boundary = None if self._line is None else np.empty(seen, np.float32)
         self._classes = np.empty(seen, np.uint8)
-        self._probabilities = np.empty((len(self._ids), *seen), np.float32) if keep_probabilities else None
+        self.probabilities = np.empty((len(self._ids), *seen), np.float32) if keep_probabilities else None
 
     def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
         """Keep what is needed of a tile; return where it lies in the plane, and its classes there."""
         classes = self._ids[tile.probabilities.argmax(0)]
         self._classes[tile.region] = classes
-        if self._boundary is not None and self._line is not None:
-            self._boundary[tile.region] = tile.probabilities[self._line]
+        if self.boundary is not None and self._line is not None:
+            self.boundary[tile.region] = tile.probabilities[self._line]
             # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
             beneath = np.delete(tile.probabilities, self._line, 0).argmax(0)
             self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
-        if self._probabilities is not None:
-            self._probabilities[(slice(None), *tile.region)] = tile.probabilities
+        if self.probabilities is not None:
+            self.probabilities[(slice(None), *tile.region)] = tile.probabilities
         if self._factor == 1:
             return tile.region, classes
         rows, cols = (
@@ -89,16 +96,26 @@ class PlaneAnswer:
         )
         return (rows, cols), _nearest(classes, (rows.stop - rows.start, cols.stop - cols.start))
 
+    def average(self, others: Sequence[PlaneAnswer]) -> None:
+        """Average the probabilities with those of the same plane seen at other magnifications."""
+        for count, other in enumerate(others, start=2):
+            if self.boundary is not None and other.boundary is not None:
+                self.boundary += (_resampled(other.boundary, self._seen) - self.boundary) / count
+            if self.probabilities is not None and other.probabilities is not None:
+                for channel, theirs in enumerate(other.probabilities):
+                    mine = self.probabilities[channel]
+                    np.add(mine, (_resampled(theirs, self._seen) - mine) / count, out=mine)
+
     def finish(self, min_size: int) -> Answer:
         """Return the answer; objects of fewer than `min_size` pixels are dropped."""
-        probabilities = self._probabilities
+        probabilities = self.probabilities
         if probabilities is not None and self._factor != 1:
             probabilities = np.stack([_resampled(part, self._shape) for part in probabilities])
         classes: NDArray[np.uint8] = _nearest(self._classes, self._shape)
         labels = None
-        if self._boundary is not None and self._line is not None:
-            labels = self._close(self._boundary, min_size)
-            classes[_resampled(self._boundary, self._shape) > 0.5] = self._ids[self._line]
+        if self.boundary is not None and self._line is not None:
+            labels = self._close(self.boundary, min_size)
+            classes[_resampled(self.boundary, self._shape) > 0.5] = self._ids[self._line]
         elif self._rule is not None:
             labels = label_particles(classes == self._rule.class_id, min_size)
         return Answer(classes, labels, probabilities)

@@ -17,8 +17,9 @@ MAGNIFICATIONS = (0.18, 0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83)
 
 _WINDOW, _WINDOWS = 224, 2
 _NOT_BOUNDARY = 0.2
-_ALMOST_BEST = 0.95
-_RANGE = 2.5
+_ALMOST_BEST = 0.85
+_RANGE = 2.0
+_DOUBT = 0.6
 
 
 class _View(NamedTuple):
@@ -28,13 +29,18 @@ class _View(NamedTuple):
     intercept: float
 
 
-def find_magnification(predictor: TilePredictor, plane: Pixels, channel: int, typical_intercept: float) -> float:
-    """Find the resampling at which the network is surest of the boundaries it sees.
+def find_magnifications(
+    predictor: TilePredictor, plane: Pixels, channel: int, typical_intercept: float
+) -> tuple[float, ...]:
+    """Find the resampling at which the network sees most boundaries most surely.
 
-    Grains too small or too large for the network make it doubt: the probability of what it takes
-    for boundaries is neither high nor low. Considered are magnifications at which the grains come
-    out about as large as those it learned from; among the almost equally sure ones the largest is
-    taken, because it places boundaries best.
+    Where grains are too small for the network it runs them together, where they are too large it
+    loses boundaries, and in both cases it doubts: the probability of what it takes for boundaries
+    is neither high nor low. So the number of boundaries met per length of the image, times the
+    sureness, is largest at the right magnification. Left out are magnifications at which the grains
+    come out far from the size of those it learned from, or at which it is much less sure than at
+    others: there it may find grains in mere noise. Where it stays in doubt even at the best one, the
+    neighbouring magnifications shall have their say too.
 
     Parameters
     ----------
@@ -48,18 +54,24 @@ def find_magnification(predictor: TilePredictor, plane: Pixels, channel: int, ty
 
     Returns
     -------
-    float
-        One of `MAGNIFICATIONS`; 1 where nothing that looks like a boundary is found.
+    tuple of float
+        The best of `MAGNIFICATIONS`, and in doubt others to average with; only 1 where nothing that
+        looks like a boundary is found.
     """
     views = {factor: _look(predictor, plane, channel, factor) for factor in _candidates(plane)}
     seen = {factor: view for factor, view in views.items() if np.isfinite(view.intercept)}
     if not seen:
-        return 1.0
+        return (1.0,)
     misfit = {factor: abs(np.log(view.intercept / typical_intercept)) for factor, view in seen.items()}
     allowed = max(np.log(_RANGE), min(misfit.values()))
-    fitting = {factor: view.sureness for factor, view in seen.items() if misfit[factor] <= allowed}
-    best = max(fitting.values())
-    return max(factor for factor, sureness in fitting.items() if sureness >= _ALMOST_BEST * best)
+    fitting = {factor: view for factor, view in seen.items() if misfit[factor] <= allowed}
+    surest = max(view.sureness for view in fitting.values())
+    sure = {factor: view for factor, view in fitting.items() if view.sureness >= _ALMOST_BEST * surest}
+    best = max(sure, key=lambda factor: sure[factor].sureness * factor / sure[factor].intercept)
+    if sure[best].sureness >= _DOUBT:
+        return (best,)
+    place = MAGNIFICATIONS.index(best)
+    return (best, *(factor for factor in MAGNIFICATIONS[max(0, place - 1) : place + 2] if factor != best))
 
 
 def _candidates(plane: Pixels) -> list[float]:

@@ -16,7 +16,7 @@ from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.answer import Answer, PlaneAnswer
-from napari_microcnn.predict.magnification import at_magnification, find_magnification, limits_of
+from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 
 
@@ -84,19 +84,23 @@ def segment(
     answers, factors = [], []
     for index, plane in micrograph.planes():
         seen = _luminance(plane) if grey else plane
-        factor = yield from _magnification(predictor, seen, model, config, rule)
+        views = yield from _magnifications(predictor, seen, model, config, rule)
+        clock.expect(len(views))
         shape = int(plane.shape[0]), int(plane.shape[1])
-        answer = PlaneAnswer(model, rule, shape, factor, keep_probabilities=config.keep_probabilities)
-        source = at_magnification(seen, factor)
-        limits = None if source is seen else limits_of(sample_windows(source, side=333))
-        for event in predictor.tiles(source, limits):
-            if isinstance(event, Tile):
-                yield clock.tile_done(event, index, *answer.take(event))
-            else:
-                yield event
-        clock.plane_done()
-        answers.append(answer.finish(config.min_size))
-        factors.append(factor)
+        gathered = []
+        for factor in views:
+            gathered.append(PlaneAnswer(model, rule, shape, factor, keep_probabilities=config.keep_probabilities))
+            source = at_magnification(seen, factor)
+            limits = None if source is seen else limits_of(sample_windows(source, side=333))
+            for event in predictor.tiles(source, limits):
+                if isinstance(event, Tile):
+                    yield clock.tile_done(event, index, *gathered[-1].take(event))
+                else:
+                    yield event
+            clock.view_done()
+        gathered[0].average(gathered[1:])
+        answers.append(gathered[0].finish(config.min_size))
+        factors.append(views[0])
     whole = Answer.stack(answers, micrograph.stack_shape)
     yield Finished(
         Segmentation(whole.classes, whole.labels, whole.probabilities, tuple(factors), micrograph, model, config)
@@ -113,19 +117,22 @@ def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
     return ObjectRule(kind="particles", class_id=config.objects)
 
 
-def _magnification(
+def _magnifications(
     predictor: TilePredictor, plane: Pixels, model: Model, config: SegmentConfig, rule: ObjectRule | None
-) -> Generator[Event, None, float]:
-    """Return the magnification as set, as found in the image, or 1 for models that do not search."""
+) -> Generator[Event, None, tuple[float, ...]]:
+    """Return the magnification as set, those found in the image, or 1 for models that do not search."""
     if config.magnification is not None:
-        return config.magnification
+        return (config.magnification,)
     boundary = rule if rule is not None and rule.kind == "grains" else None
     if model.typical_intercept is None or boundary is None:
-        return 1.0
-    factor = find_magnification(predictor, plane, model.channel(boundary.class_id), model.typical_intercept)
-    if factor != 1:
-        yield Notice(f"The model sees this image best at {factor:g} times its magnification, and so it is resampled.")
-    return factor
+        return (1.0,)
+    views = find_magnifications(predictor, plane, model.channel(boundary.class_id), model.typical_intercept)
+    if len(views) > 1:
+        some = ", ".join(f"{factor:g}" for factor in sorted(views))
+        yield Notice(f"The model is in doubt about this image: its answers at the magnifications {some} are averaged.")
+    elif views[0] != 1:
+        yield Notice(f"The model sees this image best at {views[0]:g} times its magnification, so it is resampled.")
+    return views
 
 
 def _luminance(plane: Pixels) -> Pixels:
@@ -137,20 +144,27 @@ def _luminance(plane: Pixels) -> Pixels:
 
 
 class _Clock:
-    """Counts tiles over all planes and estimates the time left."""
+    """Counts tiles over all planes and magnifications, and estimates the time left."""
 
     def __init__(self, planes: int) -> None:
-        self._start, self._planes, self._before, self._latest = time.monotonic(), planes, 0, 0
+        self._start, self._planes, self._views = time.monotonic(), planes, 0
+        self._before, self._latest = 0, 0
+
+    def expect(self, views: int) -> None:
+        """Begin a plane that is looked at so many times."""
+        self._views = views * self._planes
+        self._planes -= 1
 
     def tile_done(
         self, tile: Tile, plane: tuple[int, ...], region: tuple[slice, slice], classes: NDArray[np.uint8]
     ) -> TileDone:
         self._latest = tile.total
         done = self._before + tile.done
-        total = self._before + tile.total * self._planes
+        total = self._before + tile.total * self._views
         left = (time.monotonic() - self._start) * (total - done) / done
         return TileDone(done, total, plane, region, classes, left)
 
-    def plane_done(self) -> None:
+    def view_done(self) -> None:
+        """End one look at a plane."""
         self._before += self._latest
-        self._planes -= 1
+        self._views -= 1
