@@ -16,6 +16,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_microcnn.ui.__main__ import DOCKS, PLUGIN, open_window
 
+Show = Callable[[str], Any]
+Finish = Callable[[Any], None]
+Take = Callable[[str], None]
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -38,6 +41,7 @@ def main() -> None:
 
     viewer = open_window([])
     viewer.theme = arguments.theme
+    viewer.window.resize(1366, 768)
     wait(2)
     docks = {name: viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in DOCKS}
 
@@ -54,30 +58,40 @@ def main() -> None:
     def take(name: str) -> None:
         viewer.screenshot(arguments.output / f"dock_{name}.png", canvas_only=False, flash=False)
 
+    _teach_and_segment(viewer, show, finish, take, arguments.minutes)
+    _export(show("Export"), finish, take)
+    _synthesise(viewer, show("Synthesize"), take)
+    viewer.close()
+
+
+def _teach_and_segment(viewer: Any, show: Show, finish: Finish, take: Take, minutes: float) -> None:
     annotate = show("Annotate & train")
-    annotate.form.widget("minutes").setValue(arguments.minutes)
+    annotate.form.widget("minutes").setValue(minutes)
     finish(annotate)
     take("annotate")
     finish(show("Segment"))
     viewer.layers["nanoporous gold annotation"].visible = False
     wait(0.5)
     take("segment")
-    export = show("Export")
+
+
+def _export(export: Any, finish: Finish, take: Take) -> None:
     with TemporaryDirectory() as folder:
         export.folder.folder = Path(folder) / "results"
         finish(export)
         export.folder.text.setText("~/results")
         export.say("Wrote 4 files to ~/results.")
         take("export")
+
+
+def _synthesise(viewer: Any, synthesize: Any, take: Take) -> None:
     viewer.layers.clear()
-    synthesize = show("Synthesize")
     synthesize.draw()
     wait(30, lambda: not synthesize.drawing)
     viewer.layers["synthetic boundaries"].visible = True
     viewer.layers["synthetic triple points"].visible = True
     wait(1)
     take("synthesize")
-    viewer.close()
 
 
 if __name__ == "__main__":

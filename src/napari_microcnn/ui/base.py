@@ -115,6 +115,7 @@ class Dock(QWidget):
         layout.addLayout(self.buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self._notice)
+        self._notice.setVisible(False)
         layout.addWidget(self.status)
         self.setMinimumWidth(_WIDTH)
 
@@ -176,6 +177,7 @@ class Dock(QWidget):
         def event(happened: Event) -> None:
             if isinstance(happened, Notice):
                 self._notice.setText(" ".join(filter(None, [self._notice.text(), happened.message])))
+                self._notice.setVisible(True)
             else:
                 on_event(happened)
 
@@ -185,6 +187,7 @@ class Dock(QWidget):
 
         self.say("Starting …")
         self._notice.setText("")
+        self._notice.setVisible(False)
         self.set_running(True)
         # No animation, neither Qt's busy bar nor napari's activity dock: every frame of it draws the whole
         # window, the canvas included, which without a graphics card takes most of a processor.

@@ -168,6 +168,11 @@ def put_labels(
     return layer
 
 
+def show_changes(layer: Layer) -> None:
+    """Draw a layer whose array was changed in place."""
+    layer.refresh(extent=False, thumbnail=False)
+
+
 def put_image(viewer: ViewerModel, role: str, data: np.ndarray, *, source: str, about: dict[str, Any]) -> Image:
     """Show an 8-bit image in the layer with this role, which is made when it is missing."""
     known = {"role": role, "source": source, **about}

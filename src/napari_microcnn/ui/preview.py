@@ -52,6 +52,7 @@ class LivePreview:
         self._data = np.zeros(layers.shape_of(image), np.uint8)
         self._layer: Labels | None = None
         self._fresh = False
+        self._shown = False
 
     def take(self, event: PreviewDone) -> None:
         """Remember a preview for the next drawing."""
@@ -62,11 +63,14 @@ class LivePreview:
         """Show the newest preview; a layer that the user removed is not brought back."""
         if not self._fresh:
             return
-        self._fresh = False
         if self._layer is None:
-            self._show()
+            self._show()  # made now, drawn with the next update: each takes a while
+            return
+        self._fresh = False
+        if not self._shown:
+            self._shown = self._layer.visible = True
         elif self._layer in self._viewer.layers:
-            self._layer.refresh(extent=False, thumbnail=False)
+            layers.show_changes(self._layer)
 
     def _show(self) -> None:
         active = self._viewer.layers.selection.active
@@ -79,7 +83,7 @@ class LivePreview:
             about={"classes": self._classes},
             colormap=layers.class_colours(self._classes),
             opacity=0.4,
+            visible=False,
         )
-        self._layer.visible = True
         if active is not None and active in self._viewer.layers:  # the brush stays where it was
             self._viewer.layers.selection.active = active

@@ -115,19 +115,23 @@ class SegmentDock(Dock):
             like = image if image in self.viewer.layers else None
             layers.put_labels(self.viewer, role, data, like, source=name, about=about, **look)
 
+        def reveal(role: str) -> None:
+            layer = layers.find(self.viewer, role, name, Labels)
+            if layer is not None:
+                layer.visible = role != "classes" or found.labels is None
+
         def tell() -> None:
-            for part in old:
-                put(*part)
-            classes = layers.find(self.viewer, "classes", name, Labels)
-            if classes is not None:
-                classes.visible = found.labels is None
+            reveal("classes")
             self.result.setText(found.summary)
             self.say(f"Done. {_magnified(found.magnification)}")
 
-        # New layers one by one, because each takes napari a while; old ones all at once, to draw them once.
-        new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
-        old = [part for part in parts if part[0] not in {role for role, _, _ in new}]
-        return [*(partial(put, *part) for part in new), tell]
+        # One by one, and new layers hidden at first: napari takes a while to make a layer, and another to draw it.
+        steps: list[Callable[[], None]] = []
+        for role, data, look in parts:
+            new = layers.find(self.viewer, role, name, Labels) is None
+            steps.append(partial(put, role, data, {**look, "visible": False} if new else look))
+            steps += [partial(reveal, role)] if new else []
+        return [*steps, tell]
 
     def _describe_image(self) -> None:
         layer = self.image.layer
@@ -161,6 +165,7 @@ class _LiveClasses:
         self._model = model
         self._data = np.zeros(layers.shape_of(image), np.uint8)
         self._layer: Labels | None = None
+        self._shown = False
         self.last: TileDone | None = None
 
     def take(self, tile: TileDone) -> None:
@@ -173,7 +178,9 @@ class _LiveClasses:
         if self._layer is None:
             self._show()
         elif self._layer in self._viewer.layers:
-            self._layer.refresh(extent=False, thumbnail=False)
+            if not self._shown:
+                self._shown = self._layer.visible = True
+            layers.show_changes(self._layer)
 
     def _show(self) -> None:
         preview = layers.find(self._viewer, PREVIEW, self._name, Labels)
@@ -188,8 +195,8 @@ class _LiveClasses:
             about={"classes": self._model.classes},
             colormap=layers.class_colours(self._model.classes),
             opacity=0.5,
+            visible=False,  # shown with the next tiles: to make a layer and to draw it take a while each
         )
-        self._layer.visible = True
 
 
 def _magnified(factors: tuple[float, ...]) -> str:
