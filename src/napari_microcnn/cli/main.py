@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0] not in _COMMANDS and not words[0].startswith("-")):
         words.insert(0, "open")
+    # Threads that wait by spinning make training several times slower as soon as another program works too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
     if threading.current_thread() is threading.main_thread():  # a cluster's time limit keeps the best model too
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
