@@ -64,15 +64,21 @@ def _smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _grow(cores: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
     """Give every pixel the number of the nearest core that is kept, in place."""
-    source = np.where(kept, np.arange(len(kept), dtype=np.int32), 0)[cores]
-    for inner, near in _strips(len(cores), margin=_REACH):
-        outer = near
-        if not source[outer].any():
-            outer = slice(0, len(cores))
-        part = source[outer]
-        nearest = ndimage.distance_transform_edt(part == 0, return_distances=False, return_indices=True)
-        here = slice(inner.start - outer.start, inner.stop - outer.start)
-        cores[inner] = part[nearest[0, here], nearest[1, here]]
+    _replace(cores, np.where(kept, np.arange(len(kept)), 0).astype(np.int32))
+    above = cores[:0].copy()  # the rows before the strip, as they were before they were filled
+    for inner, outer in _strips(len(cores), margin=_REACH):
+        part = np.concatenate([above, cores[inner.start : outer.stop]])
+        first, above = len(above), cores[max(inner.start, inner.stop - _REACH) : inner.stop].copy()
+        if part.any():
+            cores[inner] = _nearest_number(part)[first : first + inner.stop - inner.start]
+    if not cores.all():  # strips far from any core
+        cores[:] = _nearest_number(cores)
+
+
+def _nearest_number(cores: NDArray[np.int32]) -> NDArray[np.int32]:
+    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    result: NDArray[np.int32] = cores[tuple(nearest)]
+    return result
 
 
 def _strips(height: int, margin: int) -> Iterator[tuple[slice, slice]]:
@@ -104,13 +110,18 @@ def _border(
 
 
 def _number(labels: NDArray[np.int32], joined: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Replace labels by what they were joined to, numbered 1..N without gaps."""
+    """Replace labels by what they were joined to, numbered 1..N without gaps, in place."""
     used = np.zeros(len(joined), bool)
     for strip, _ in _strips(len(labels), margin=0):
         used[joined[labels[strip]]] = True
-    numbers: NDArray[np.int32] = np.cumsum(used, dtype=np.int32)
-    result: NDArray[np.int32] = numbers[joined][labels]
-    return result
+    _replace(labels, np.cumsum(used, dtype=np.int32)[joined])
+    return labels
+
+
+def _replace(labels: NDArray[np.int32], numbers: NDArray[np.int32]) -> None:
+    """Replace every label by its new number, in place."""
+    for strip, _ in _strips(len(labels), margin=0):
+        labels[strip] = numbers[labels[strip]]
 
 
 def grain_boundaries(grains: NDArray[np.int32]) -> NDArray[np.bool_]:
