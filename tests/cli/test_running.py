@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_microcnn.cli import running
-from napari_microcnn.cli.running import follow, output_folder
+from napari_microcnn.cli.running import follow
 from napari_microcnn.events import BatchDone, EpochDone, Finished, Job, Notice, Progress, TileDone
 
 
@@ -67,14 +67,3 @@ def test_a_job_without_result_is_our_mistake() -> None:
 
     with pytest.raises(RuntimeError, match="without a result"):
         follow(job(), "Nothing")
-
-
-def test_an_output_folder_is_made(tmp_path) -> None:
-    assert output_folder(tmp_path / "a" / "b").is_dir()
-
-
-@pytest.mark.parametrize("name", ["file", "file/below"])
-def test_a_file_is_no_output_folder(tmp_path, name: str) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="choose another place"):
-        output_folder(tmp_path / name)

@@ -14,7 +14,7 @@ import tifffile
 from napari_microcnn.cli import main
 from napari_microcnn.cli.train import classes_of, train_and_save
 from napari_microcnn.data.annotations import Annotated
-from napari_microcnn.events import BatchDone, EpochDone, Job
+from napari_microcnn.events import BatchDone, EpochDone, Finished, Job
 from napari_microcnn.models import Model, load_model
 
 TINY = "--init none --width 2 --depth 1 --patch 16 --batch 2".split()
@@ -132,6 +132,33 @@ def test_an_interruption_keeps_the_best_model(model: Path, tmp_path: Path, capsy
         train_and_save(job(), tmp_path / "best.safetensors")
     assert "epoch 1, IoU 0.800" in capsys.readouterr().err
     assert load_model(tmp_path / "best.safetensors").sha256 == best.sha256
+
+
+def test_a_model_that_cannot_be_written_is_not_lost(model: Path, tmp_path: Path, monkeypatch) -> None:
+    """A disk that fills up while hours are spent on training."""
+    best, place = load_model(model), tmp_path / "temporary"
+    (tmp_path / "full").touch()
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+
+    def job() -> Job[Model]:
+        yield Finished(best)
+
+    with pytest.raises(ValueError, match=r"could not be written: .* The model is in .*instead"):
+        train_and_save(job(), tmp_path / "full" / "best.safetensors")
+    (rescued,) = place.glob("*/best.safetensors")
+    assert load_model(rescued).sha256 == best.sha256
+
+
+def test_an_unwritable_folder_is_told_before_the_training(pictures: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("napari_microcnn.train.segmenter.train_segmenter", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(Path, "touch", _refuse)
+    assert train(pictures, "strokes", "--epochs", "1") == 2
+    assert capsys.readouterr().err.count("writing there is not allowed") == 1
+
+
+def _refuse(path: Path, **_) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def test_an_interruption_before_the_first_epoch_leaves_nothing(tmp_path: Path, capsys) -> None:

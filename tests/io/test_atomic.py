@@ -98,6 +98,16 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="what should be its folder is a file"):
         make_folder(tmp_path / "file" / "below")
     assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert files(tmp_path / "a" / "b") == []
+
+
+def test_a_folder_is_known_to_be_unwritable_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(WriteError, match="writing there is not allowed"):
+        make_folder(tmp_path)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_microcnn.cli.options import takes_settings
-from napari_microcnn.cli.running import follow, output_folder
+from napari_microcnn.cli.running import follow
 from napari_microcnn.cli.segment import write_segmentation
 from napari_microcnn.cli.train import train_and_save
 from napari_microcnn.config import SegmentConfig, TrainConfig
+from napari_microcnn.io.atomic import make_folder
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph
@@ -32,7 +33,7 @@ def demo(
 ) -> None:
     """Teach a network the built-in micrograph, segment it, measure it; then grains of a synthetic polycrystal."""
     start = time.monotonic()
-    output_folder(output)
+    make_folder(output)
     if not {"minutes", "epochs"} & settings.model_fields_set:
         settings = settings.model_copy(update={"minutes": MINUTES})
     _pores(output, settings)

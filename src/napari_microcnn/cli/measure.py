@@ -11,7 +11,8 @@ import typer
 
 from napari_microcnn.cli.inputs import named_files
 from napari_microcnn.cli.options import AnyDevice
-from napari_microcnn.cli.running import output_folder, say
+from napari_microcnn.cli.running import say
+from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.micrograph import Calibration
 
 app = typer.Typer(rich_markup_mode=None)
@@ -105,7 +106,7 @@ def _measure(
 
     given = Calibration.parse(pixel_size) if pixel_size else None
     files = named_files(inputs)
-    output_folder(output.parent)
+    make_folder(output.parent)
     tables: list[Columns] = []
     lines: list[str] = []
     for path in files:

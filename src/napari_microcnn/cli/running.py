@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -54,17 +53,6 @@ def follow(job: events.Job[T], title: str, on_event: Callable[[events.Event], No
         finally:
             job.close()
     raise RuntimeError(f"{title} ended without a result.")
-
-
-def output_folder(path: Path) -> Path:
-    """Return a folder that results can be written to, made if need be, before any work is done for it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ValueError(f"{path} is not a folder; choose another place for the results.") from None
-    except OSError as error:
-        raise ValueError(f"The folder {path} cannot be made: {error.strerror}.") from None
-    return path
 
 
 def _share(event: events.Event, elapsed: float) -> float | None:

@@ -9,8 +9,9 @@ import typer
 
 from napari_microcnn.cli.inputs import named_files, stem_of
 from napari_microcnn.cli.options import one_line, takes_settings
-from napari_microcnn.cli.running import follow, output_folder, say
+from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
+from napari_microcnn.io.atomic import make_folder
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph
@@ -39,7 +40,7 @@ def segment_files(
     from napari_microcnn.models import load_model
 
     loaded = load_model(model)
-    output_folder(output)
+    make_folder(output)
     settings = settings.model_copy(update={"keep_probabilities": probabilities})
     failed: list[str] = []
     for path in files:

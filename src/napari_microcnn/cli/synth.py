@@ -9,9 +9,10 @@ import numpy as np
 import typer
 
 from napari_microcnn.cli.options import AnyDevice, takes_settings
-from napari_microcnn.cli.running import follow, output_folder
+from napari_microcnn.cli.running import follow
 from napari_microcnn.config import ImagingConfig, Settings, VoronoiConfig
 from napari_microcnn.events import Finished, Job, Progress
+from napari_microcnn.io.atomic import make_folder
 
 S = TypeVar("S", bound=Settings)
 
@@ -55,7 +56,7 @@ def voronoi(
     if look is not None:
         structure, imaging = _on_top(LOOKS[look][0], structure), _on_top(LOOKS[look][1], imaging)
     for name in ("images", "labels", "grains"):
-        output_folder(output / name)
+        make_folder(output / name)
     count: int = follow(_make(structure, imaging, seed, number, output), "Making pictures")
     typer.echo(f"{output}: {count} pictures of {structure.width} x {structure.height} pixels")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,10 @@ import typer
 
 from napari_microcnn.cli.inputs import pairs
 from napari_microcnn.cli.options import takes_settings
-from napari_microcnn.cli.running import follow, output_folder, say
+from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import PALETTE, ClassInfo, SyntheticTrainConfig, TrainConfig
 from napari_microcnn.events import EpochDone, Event
+from napari_microcnn.io.atomic import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,13 +74,11 @@ def train_synthetic(
 def _check_output(output: Path) -> None:
     if output.is_dir():
         raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
-    output_folder(output.parent)
+    make_folder(output.parent)
 
 
 def train_and_save(job: Job[Model], output: Path) -> Model:
     """Run a training and save its model; after an interruption save the best one that was reached."""
-    from napari_microcnn.models import save_model
-
     best: list[EpochDone] = []
 
     def keep(event: Event) -> None:
@@ -89,15 +89,32 @@ def train_and_save(job: Job[Model], output: Path) -> Model:
         model: Model = follow(job, "Training", keep)
     except KeyboardInterrupt:
         if best and best[0].model is not None:
-            path = save_model(best[0].model, output)
+            path = _save(best[0].model, output)
             say(f"The best model so far (epoch {best[0].epoch}, IoU {best[0].iou:.3f}) is in {path}.")
         else:
             say("No epoch was finished, so there is no model to keep.")
         raise
-    path = save_model(model, output)
+    path = _save(model, output)
     score = f", IoU {best[0].iou:.3f} on held-out annotation in epoch {best[0].epoch}" if best else ""
     typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
     return model
+
+
+def _save(model: Model, output: Path) -> Path:
+    """Save a model; where that fails, for the training's sake, among the temporary files.
+
+    Raises
+    ------
+    ValueError
+        If the model is not where it should be; tells where it is.
+    """
+    from napari_microcnn.models import save_model
+
+    try:
+        return save_model(model, output)
+    except ValueError as error:
+        rescued = save_model(model, Path(tempfile.mkdtemp(prefix="napari-microcnn-")) / output.name)
+        raise ValueError(f"{error} The model is in {rescued} instead; move it to where you want it.") from error
 
 
 def read_pairs(images: Path, labels: Path) -> list[AnnotatedImage]:

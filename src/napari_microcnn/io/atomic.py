@@ -87,12 +87,14 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Create a folder, and those above it, unless it is there.
+    """Create a folder, and those above it, unless it is there, and make sure that files can be written in it.
+
+    To be called before any work is done for the files.
 
     Raises
     ------
     WriteError
-        If it cannot be created; one sentence.
+        If it cannot be created or written; one sentence.
     """
     folder = Path(path)
     try:
@@ -101,6 +103,10 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         # mkdir says of a file in the way that it exists.
         code = errno.ENOTDIR if error.errno == errno.EEXIST else error.errno or 0
         raise WriteError(f"The folder {folder} could not be created: {_reason(code, error)}.") from error
+    with telling(folder):
+        probe = folder / f".{secrets.token_hex(4)}.part"
+        probe.touch(exist_ok=False)
+        probe.unlink()
     return folder
 
 
