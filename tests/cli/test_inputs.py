@@ -32,6 +32,11 @@ def test_named_files_keep_their_order(tmp_path: Path) -> None:
     assert [path.name for path in named_files([folder, single])] == ["x.tif", "y.tif", "a.dat"]
 
 
+def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
+    folder = files(tmp_path / "many", "x.tif")
+    assert named_files([folder, folder / "x.tif", folder]) == [folder / "x.tif"]
+
+
 def test_two_files_for_one_result_are_refused(tmp_path: Path) -> None:
     one, two = files(tmp_path / "1", "steel.tif"), files(tmp_path / "2", "steel.ome.tif")
     with pytest.raises(ValueError, match="same name"):

@@ -10,7 +10,10 @@ import tifffile
 
 from napari_microcnn.cli import main
 from napari_microcnn.cli import segment as segment_module
+from napari_microcnn.config import ClassInfo, UNetConfig
 from napari_microcnn.io.read import read_labels, read_micrograph
+from napari_microcnn.models import Model, save_model
+from napari_microcnn.nets import UNet
 
 
 def segment(folder: Path, model: Path | str, *words: str) -> int:
@@ -64,6 +67,39 @@ def test_one_bad_file_does_not_stop_the_others(pictures: Path, model: Path, caps
     assert "p0.tif" in told[0]
     assert "1 of 2 files" in told[1]
     assert all(name.startswith("p1") for name in names(pictures))
+
+
+def test_results_are_not_segmented_again(pictures: Path, model: Path, capsys) -> None:
+    """Results written beside the images, and the same command once more."""
+    images = pictures / "images"
+    for _ in range(2):
+        assert main(["segment", str(images), "--model", str(model), "-o", str(images)]) == 0
+    assert len(list(images.iterdir())) == 2 * 5
+    assert "results of an earlier run: 4 images" in capsys.readouterr().err
+    assert main(["segment", str(images / "p0_classes.tif"), "--model", str(model), "-o", str(images)]) == 2
+
+
+@pytest.mark.parametrize("name", ["p0_labels.tif", "p0.csv", "p0.json"])
+def test_files_of_the_user_are_not_replaced(pictures: Path, model: Path, capsys, name: str) -> None:
+    images = pictures / "images"
+    (images / name).write_bytes(b"{}")
+    assert main(["segment", str(images / "p0.tif"), "--model", str(model), "-o", str(images)]) == 2
+    told = capsys.readouterr().err
+    assert name in told
+    assert told.count("\n") == 1
+    assert (images / name).read_bytes() == b"{}"
+    assert len(list(images.iterdir())) == 3
+
+
+def test_a_model_without_objects_says_so_once_something_is_done(pictures: Path, tmp_path: Path, capsys) -> None:
+    classes = tuple(ClassInfo(id=number, name=str(number), colour="#000000") for number in (1, 2))
+    plain = save_model(Model(UNet(UNetConfig(width=2, depth=1)).eval(), classes), tmp_path / "plain.safetensors")
+    assert segment(pictures, plain, str(pictures / "images" / "p0.tif")) == 0
+    assert "--objects CLASS" in capsys.readouterr().err
+    assert names(pictures) == ["p0.json", "p0_classes.tif"]
+    (pictures / "images" / "p1.tif").write_bytes(b"")
+    assert segment(pictures, plain, str(pictures / "images" / "p1.tif")) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("what", ["text", "nothing", "no model", "no file", "output is a file"])

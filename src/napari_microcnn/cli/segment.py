@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_microcnn.cli.inputs import named_files, stem_of
+from napari_microcnn.cli.inputs import check_replaceable, is_result, named_files, stem_of
 from napari_microcnn.cli.options import one_line, takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
@@ -34,7 +34,12 @@ def segment_files(
     ValueError
         If nothing can be done, or after the last file if one of them failed.
     """
-    files = named_files(inputs)
+    named = named_files(inputs)
+    files = [path for path in named if not is_result(path)]
+    if not files:
+        raise ValueError("All of these images are results of earlier segmentations; name the micrographs.")
+    if len(files) < len(named):
+        say(f"Left out, because they are results of an earlier run: {len(named) - len(files)} images.")
 
     from napari_microcnn.io.read import read_micrograph
     from napari_microcnn.models import load_model
@@ -45,6 +50,7 @@ def segment_files(
     failed: list[str] = []
     for path in files:
         try:
+            check_replaceable(output, stem_of(path))
             micrograph = read_micrograph(path)
             written = segment_and_write(micrograph, loaded, settings, output, command=_command(path, model, settings))
         except (ValueError, OSError) as error:
@@ -53,7 +59,7 @@ def segment_files(
                 say(failed[-1])
             continue
         typer.echo("\n".join(str(name) for name in written))
-    if loaded.objects is None and settings.objects is None:
+    if len(failed) < len(files) and loaded.objects is None and settings.objects is None:
         say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if failed:
         raise ValueError(failed[0] if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
