@@ -16,6 +16,7 @@ from napari_microcnn.predict import predict_plane, segment
 
 RNG = np.random.default_rng(1)
 IMAGE = RNG.integers(0, 255, (90, 70), dtype=np.uint8)
+BLANK = "All pixels of the image have the same value, so there is nothing to find in it."
 EXACT = SegmentConfig(precision="float32", device="cpu", min_size=1)
 
 
@@ -106,6 +107,30 @@ def test_a_model_for_other_channels_is_refused():
 def test_a_constant_image_and_nan_give_an_answer():
     for pixels in (np.full((40, 40), 7, np.uint16), np.full((40, 40), np.nan, np.float32)):
         assert result_of(segment(Micrograph(pixels), model(), EXACT)).classes.shape == (40, 40)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 40), (1200, 1300)])
+def test_a_blank_image_is_told_and_not_searched(shape):
+    grains = model(ids=(0, 1), objects=ObjectRule(kind="grains", class_id=1), typical_intercept=30.0)
+    events = list(segment(Micrograph(np.full(shape, 7, np.uint16)), grains, EXACT))
+    assert [event.message for event in events if isinstance(event, Notice)] == [BLANK]
+    assert events[-1].result.magnification == (1.0,)
+    sparse = np.full((1200, 1300), 7, np.uint16)
+    sparse[400:404] = 9  # in none of the windows that stand for the image
+    assert not [e for e in segment(Micrograph(sparse), model(), EXACT) if isinstance(e, Notice)]
+
+
+def test_what_is_true_of_every_plane_is_told_once():
+    stack = np.full((5, 40, 40), 3, np.float32)
+    stack[:, 3, 4] = np.inf
+    events = list(segment(Micrograph(stack, "ZYX"), model(), EXACT))
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert told == ["Pixels that are NaN or infinite are treated as medium grey.", BLANK]
+
+
+def test_the_result_tells_how_it_was_computed():
+    result = result_of(segment(Micrograph(IMAGE), model(), EXACT.model_copy(update={"magnification": 0.5})))
+    assert (result.device, result.precision, result.views) == ("cpu", "float32", ((0.5,),))
 
 
 def test_eight_and_sixteen_bits_and_floats_of_one_picture_agree():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
+from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.resampling import sample_windows
-from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
+from napari_microcnn.events import Finished, Job, Notice, TileDone
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.answer import Answer, PlaneAnswer
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import Tile, TilePredictor
+
+_SAMPLE = 333
+"""Side of the windows that stand for a large image when its grey values are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +36,27 @@ class Segmentation(Answer):
         no rule for objects.
     probabilities : numpy.ndarray or None
         (..., K, Y, X) float32, in the order of the model's classes, where asked for.
-    magnification : tuple of float
-        Resampling before the network, for every plane.
+    views : tuple of tuple of float
+        Resampling before the network, for every plane: usually one factor; where there are more,
+        the answers were averaged.
     micrograph : Micrograph
     model : Model
     config : SegmentConfig
+    device, precision : str
+        What computed, and how: what ``"auto"`` meant.
     """
 
-    magnification: tuple[float, ...]
+    views: tuple[tuple[float, ...], ...]
     micrograph: Micrograph
     model: Model
     config: SegmentConfig
+    device: str
+    precision: str
+
+    @property
+    def magnification(self) -> tuple[float, ...]:
+        """Resampling before the network, for every plane; the best one where several were averaged."""
+        return tuple(factors[0] for factors in self.views)
 
 
 def segment(
@@ -81,17 +94,21 @@ def segment(
     else:
         model.check_channels(micrograph.channels)
     predictor, clock = TilePredictor(model, config), _Clock(int(np.prod(micrograph.stack_shape)))
-    answers, factors = [], []
+    answers, used, told = [], [], set[str]()
     for index, plane in micrograph.planes():
         seen = _luminance(plane) if grey else plane
-        views = yield from _magnifications(predictor, seen, model, config, rule)
+        views, remarks = _look_over(predictor, seen, model, config, rule)
+        for remark in remarks:
+            if remark not in told:  # planes of a stack are much alike
+                yield Notice(remark)
+            told.add(remark)
         clock.expect(len(views))
         shape = int(plane.shape[0]), int(plane.shape[1])
         gathered = []
         for factor in views:
             gathered.append(PlaneAnswer(model, rule, shape, factor, keep_probabilities=config.keep_probabilities))
             source = at_magnification(seen, factor)
-            limits = None if source is seen else limits_of(sample_windows(source, side=333))
+            limits = None if source is seen else limits_of(sample_windows(source, side=_SAMPLE))
             for event in predictor.tiles(source, limits):
                 if isinstance(event, Tile):
                     yield clock.tile_done(event, index, *gathered[-1].take(event))
@@ -100,10 +117,20 @@ def segment(
             clock.view_done()
         gathered[0].average(gathered[1:])
         answers.append(gathered[0].finish(config.min_size))
-        factors.append(views[0])
+        used.append(views)
     whole = Answer.stack(answers, micrograph.stack_shape)
     yield Finished(
-        Segmentation(whole.classes, whole.labels, whole.probabilities, tuple(factors), micrograph, model, config)
+        Segmentation(
+            whole.classes,
+            whole.labels,
+            whole.probabilities,
+            tuple(used),
+            micrograph,
+            model,
+            config,
+            predictor.device.type,
+            str(predictor.precision).removeprefix("torch."),
+        )
     )
 
 
@@ -117,22 +144,29 @@ def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
     return ObjectRule(kind="particles", class_id=config.objects)
 
 
-def _magnifications(
+def _look_over(
     predictor: TilePredictor, plane: Pixels, model: Model, config: SegmentConfig, rule: ObjectRule | None
-) -> Generator[Event, None, tuple[float, ...]]:
-    """Return the magnification as set, those found in the image, or 1 for models that do not search."""
+) -> tuple[tuple[float, ...], list[str]]:
+    """Return the magnifications as set or found in the image, 1 where none is searched, and what should be known."""
+    remarks = []
+    windows = sample_windows(plane, side=_SAMPLE)
+    if any(window.dtype.kind == "f" and not np.isfinite(window).all() for window in windows):
+        remarks.append("Pixels that are NaN or infinite are treated as medium grey.")
+    blank = not limits_of(windows).scale.any() and (len(windows) == 1 or not intensity_limits(plane).scale.any())
+    if blank:
+        remarks.append("All pixels of the image have the same value, so there is nothing to find in it.")
     if config.magnification is not None:
-        return (config.magnification,)
+        return (config.magnification,), remarks
     boundary = rule if rule is not None and rule.kind == "grains" else None
-    if model.typical_intercept is None or boundary is None:
-        return (1.0,)
+    if blank or model.typical_intercept is None or boundary is None:
+        return (1.0,), remarks
     views = find_magnifications(predictor, plane, model.channel(boundary.class_id), model.typical_intercept)
     if len(views) > 1:
         some = ", ".join(f"{factor:g}" for factor in sorted(views))
-        yield Notice(f"The model is in doubt about this image: its answers at the magnifications {some} are averaged.")
+        remarks.append(f"The model is in doubt about this image: its answers at magnifications {some} are averaged.")
     elif views[0] != 1:
-        yield Notice(f"The model sees this image best at {views[0]:g} times its magnification, so it is resampled.")
-    return views
+        remarks.append(f"The model sees this image best at {views[0]:g} times its magnification, so it is resampled.")
+    return views, remarks
 
 
 def _luminance(plane: Pixels) -> Pixels:
