@@ -51,6 +51,14 @@ def test_the_provenance_names_a_command_that_does_the_same(pictures: Path, model
     np.testing.assert_array_equal(again, first)
 
 
+def test_the_provenance_tells_what_auto_meant(pictures: Path, model: Path, monkeypatch) -> None:
+    monkeypatch.setattr("napari_microcnn.device.fast_bfloat16", lambda _: True)
+    assert segment(pictures, model, str(pictures / "images" / "p0.tif"), "--device", "cpu") == 0
+    told = json.loads((pictures / "out" / "p0.json").read_text(encoding="utf-8"))
+    assert told["computed"] == {"device": "cpu", "precision": "bfloat16", "magnifications": [[1.0]]}
+    assert "--precision bfloat16" in told["command"]
+
+
 def test_probabilities_are_written_when_asked_for(pictures: Path, model: Path) -> None:
     assert segment(pictures, model, str(pictures / "images" / "p0.tif"), "--probabilities") == 0
     assert "p0_probabilities.tif" in names(pictures)
@@ -123,14 +131,14 @@ def test_mistakes_are_told_in_one_line(pictures: Path, model: Path, capsys, what
 
 
 def test_an_interruption_keeps_the_finished_files(pictures: Path, model: Path, monkeypatch, capsys) -> None:
-    real = segment_module.segment_and_write
+    real = segment_module.segment_micrograph
 
-    def second_is_interrupted(micrograph, *rest, **named) -> list[Path]:
+    def second_is_interrupted(micrograph, *rest):
         if micrograph.name == "p1":
             raise KeyboardInterrupt
-        return real(micrograph, *rest, **named)
+        return real(micrograph, *rest)
 
-    monkeypatch.setattr(segment_module, "segment_and_write", second_is_interrupted)
+    monkeypatch.setattr(segment_module, "segment_micrograph", second_is_interrupted)
     assert segment(pictures, model, str(pictures / "images")) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert names(pictures) == ["p0.csv", "p0.json", "p0_classes.tif", "p0_labels.tif"]

@@ -180,6 +180,10 @@ def test_versions_do_not_need_every_package(monkeypatch: pytest.MonkeyPatch) -> 
     assert versions() == {"numpy": np.__version__}
 
 
+def test_a_file_is_no_option() -> None:
+    assert command_line("segment", [Path("-dark.tif")]) == "napari-microcnn segment ./-dark.tif"
+
+
 def test_command_line_can_be_pasted() -> None:
     line = command_line("models export", [Path("my steel.tif")], dense=True, no=False, min_size=3, tile=None, o="out")
     assert shlex.split(line) == [

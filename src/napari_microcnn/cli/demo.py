@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_microcnn.cli.options import takes_settings
-from napari_microcnn.cli.running import follow
-from napari_microcnn.cli.segment import write_segmentation
+from napari_microcnn.cli.segment import segment_micrograph, write_segmentation
 from napari_microcnn.cli.train import train_and_save
 from napari_microcnn.config import SegmentConfig, TrainConfig
 from napari_microcnn.io.atomic import make_folder
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 MINUTES = 0.7
 """Training time; the whole demo stays under 90 s on two cores."""
 
-_GRAINS_SEED, _GRAINS_SIDE, _GRAINS_NUMBER = 1, 512, 240
+_GRAINS_MODEL, _GRAINS_SEED, _GRAINS_SIDE, _GRAINS_NUMBER = "grain-boundaries", 1, 512, 240
 
 
 @takes_settings("settings", TrainConfig, without=("dense",))
@@ -51,9 +50,10 @@ def _pores(output: Path, settings: TrainConfig) -> None:
     typer.echo(f"Nanoporous gold, SEM, {micrograph.calibration}")
     data = [AnnotatedImage(micrograph.pixels, strokes, micrograph.name, micrograph.calibration)]
     job = train_segmenter(data, NANOPOROUS_CLASSES, settings)
-    model = train_and_save(job, output / "nanoporous.safetensors")
+    name = f"{micrograph.name}.safetensors"
+    model = train_and_save(job, output / name)
     pore = NANOPOROUS_CLASSES[0].id
-    result = _segment_and_write(micrograph, model, SegmentConfig(device=settings.device, objects=pore), output)
+    result = _segment_and_write(micrograph, model, SegmentConfig(device=settings.device, objects=pore), output, name)
     typer.echo(f"pores: {_described(result)}")
 
 
@@ -68,23 +68,25 @@ def _grains(output: Path, settings: SegmentConfig) -> None:
     made = polycrystal(structure.model_copy(update=size), imaging, _GRAINS_SEED)
     micrograph = Micrograph(made.image, name="polycrystal")
     typer.echo(f"Synthetic polycrystal with {made.structure.grains.max()} grains, no annotation")
-    result = _segment_and_write(micrograph, load_model("grain-boundaries"), settings, output)
+    result = _segment_and_write(micrograph, load_model(_GRAINS_MODEL), settings, output, _GRAINS_MODEL)
     typer.echo(f"grains: {_described(result)}")
 
 
-def _segment_and_write(micrograph: Micrograph, model: Model, settings: SegmentConfig, output: Path) -> Segmentation:
+def _segment_and_write(
+    micrograph: Micrograph, model: Model, settings: SegmentConfig, output: Path, model_name: str
+) -> Segmentation:
     """Segment, and write the image itself beside the results, so that a folder holds all there is to look at."""
     from napari_microcnn.io.write import write_image
-    from napari_microcnn.predict.segment import segment
 
-    result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
-    write_image(output / f"{micrograph.name}.tif", micrograph.pixels, calibration=micrograph.calibration)
-    write_segmentation(result, output, "napari-microcnn demo")
+    result = segment_micrograph(micrograph, model, settings)
+    source = Path(f"{micrograph.name}.tif")
+    write_image(output / source, micrograph.pixels, calibration=micrograph.calibration)
+    write_segmentation(result, output, source, model_name)
     return result
 
 
 def _described(result: Segmentation) -> str:
-    """Return the area fraction of the objects, their number and their mean diameter in words."""
+    """Return the area fraction of the objects, unless they fill the image, their number and their mean diameter."""
     from napari_microcnn.measure import summarise
     from napari_microcnn.measure.units import length_unit
 
@@ -94,4 +96,6 @@ def _described(result: Segmentation) -> str:
     summary = summarise(labels=labels, calibration=calibration)
     unit = length_unit(calibration)
     diameter = summary[f"mean_equivalent_circular_diameter_{unit}"]
-    return f"area fraction {(labels > 0).mean():.3f}, {summary['objects']}, mean diameter {diameter:.1f} {unit}"
+    share = (labels > 0).mean()
+    fraction = f"area fraction {share:.3f}, " if share < 1 else ""
+    return f"{fraction}{summary['objects']}, mean diameter {diameter:.1f} {unit}"

@@ -52,7 +52,8 @@ def segment_files(
         try:
             check_replaceable(output, stem_of(path))
             micrograph = read_micrograph(path)
-            written = segment_and_write(micrograph, loaded, settings, output, command=_command(path, model, settings))
+            result = segment_micrograph(micrograph, loaded, settings)
+            written = write_segmentation(result, output, path, model)
         except (ValueError, OSError) as error:
             failed.append(f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error))
             if len(files) > 1:
@@ -65,18 +66,26 @@ def segment_files(
         raise ValueError(failed[0] if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
 
 
-def segment_and_write(
-    micrograph: Micrograph, model: Model, settings: SegmentConfig, folder: Path, command: str
-) -> list[Path]:
-    """Segment one micrograph and write class map, labels, table and provenance; returns the files."""
+def segment_micrograph(micrograph: Micrograph, model: Model, settings: SegmentConfig) -> Segmentation:
+    """Segment one micrograph and show how far it is."""
     from napari_microcnn.predict.segment import segment
 
     result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
-    return write_segmentation(result, folder, command)
+    return result
 
 
-def write_segmentation(result: Segmentation, folder: Path, command: str) -> list[Path]:
-    """Measure the objects of a segmentation and write everything; returns the files."""
+def write_segmentation(result: Segmentation, folder: Path, source: Path, model: str) -> list[Path]:
+    """Measure the objects of a segmentation and write class map, labels, table and provenance; returns the files.
+
+    Parameters
+    ----------
+    result : Segmentation
+    folder : Path
+    source : Path
+        The micrograph, as a command line names it.
+    model : str
+        The model, as a command line names it.
+    """
     from napari_microcnn.io.export import export_segmentation
     from napari_microcnn.io.provenance import provenance
     from napari_microcnn.measure.objects import measure_objects
@@ -86,9 +95,12 @@ def write_segmentation(result: Segmentation, folder: Path, command: str) -> list
     if result.labels is not None:
         table = measure_objects(result.labels, micrograph.calibration)
     told: dict[str, Any] = provenance(
-        micrograph=micrograph, model=result.model.info(), settings=result.config.model_dump(), command=command
+        micrograph=micrograph,
+        model=result.model.info(),
+        settings=result.config.model_dump(),
+        command=_command(result, source, model),
     )
-    told["magnification"] = list(result.magnification)
+    told["computed"] = {"device": result.device, "precision": result.precision, "magnifications": result.views}
     return export_segmentation(
         folder,
         stem_of(micrograph.path) if micrograph.path else micrograph.name,
@@ -103,9 +115,11 @@ def write_segmentation(result: Segmentation, folder: Path, command: str) -> list
     )
 
 
-def _command(path: Path, model: str, settings: SegmentConfig) -> str:
-    """Return the command line that does the same again."""
+def _command(result: Segmentation, source: Path, model: str) -> str:
+    """Return the command line that does the same again, on computers with other defaults too."""
     from napari_microcnn.io.provenance import command_line
 
-    options = settings.model_dump(exclude_defaults=True, exclude={"keep_probabilities"})
-    return command_line("segment", [path], model=model, o=".", **options, probabilities=settings.keep_probabilities)
+    options = result.config.model_dump(exclude_defaults=True, exclude={"keep_probabilities"})
+    options["precision"] = result.precision
+    probabilities = result.config.keep_probabilities
+    return command_line("segment", [source], model=model, o=".", **options, probabilities=probabilities)

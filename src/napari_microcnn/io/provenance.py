@@ -135,10 +135,15 @@ def command_line(command: str, inputs: Sequence[str | Path] = (), **options: Any
     >>> command_line("segment", ["my steel.tif"], model="grain-boundaries", tile=None, probabilities=True, o="out")
     "napari-microcnn segment 'my steel.tif' --model grain-boundaries --probabilities -o out"
     """
-    words = ["napari-microcnn", *command.split(), *(str(item) for item in inputs)]
+    words = ["napari-microcnn", *command.split(), *(_file(item) for item in inputs)]
     for name, value in options.items():
         if value is None or value is False:
             continue
         flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
         words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
+
+
+def _file(name: str | Path) -> str:
+    """Return a file's name so that it is not taken for an option."""
+    return f"./{name}" if str(name).startswith("-") else str(name)
