@@ -46,7 +46,8 @@ def test_zoomed_image_has_smaller_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size", "unit"), [("0.25 um", 0.25, "µm"), (" 12 nm ", 12, "nm"), ("1e-3 mm", 1e-3, "mm")]
+    ("text", "size", "unit"),
+    [("0.25 um", 0.25, "µm"), (" 12 nm ", 12, "nm"), ("1e-3 mm", 1e-3, "mm"), ("0.5µm", 0.5, "µm"), ("1.5Å", 1.5, "Å")],
 )
 def test_parse(text: str, size: float, unit: str) -> None:
     parsed = Calibration.parse(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ _SPELLINGS = {
     **{"millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m", "centimeter": "cm", "centimetre": "cm"},
     **{"a": "Å", "å": "Å", "angstrom": "Å", "ångström": "Å", "in": "inch", "inches": "inch"},
 }
+
+_NUMBER_AND_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_].*)")
 
 
 def canonical_unit(unit: str) -> str:
@@ -72,13 +75,12 @@ class Calibration:
 
     @classmethod
     def parse(cls, text: str, source: str = "set by the user") -> Calibration:
-        """Read a calibration from text such as ``"0.25 um"``."""
-        number, _, unit = text.strip().partition(" ")
-        try:
-            size = float(number)
-        except ValueError:
-            raise ValueError(f"{text!r} is not a pixel size; write a number and a unit, like '0.25 um'.") from None
-        return cls((size, size), unit, source)
+        """Read a calibration from text such as ``"0.25 um"``, with or without the space."""
+        parts = _NUMBER_AND_UNIT.fullmatch(text.strip())
+        if parts is None:
+            raise ValueError(f"{text!r} is not a pixel size; write a number and a unit, like '0.25 um'.")
+        size = float(parts[1])
+        return cls((size, size), parts[2], source)
 
     def to(self, unit: str) -> Calibration:
         """Return the same calibration expressed in another unit."""

@@ -43,6 +43,14 @@ def test_grains_between_the_boundaries_of_a_class_map(bricks: Path, tmp_path: Pa
     assert [float(row["area_nm2"]) for row in rows(tmp_path / "g.csv")] == pytest.approx([81 * 4] * 4)
 
 
+@pytest.mark.parametrize("grain", [0, 1])
+def test_a_single_grain_or_none_has_no_intercept(tmp_path: Path, capsys, grain: int) -> None:
+    tifffile.imwrite(tmp_path / "one.tif", np.full((8, 8), grain, np.uint8))
+    assert main(["measure", "grains", str(tmp_path / "one.tif"), "-o", str(tmp_path / "g.csv")]) == 0
+    assert "mean_intercept_px inf" in capsys.readouterr().out
+    assert len(rows(tmp_path / "g.csv")) == grain
+
+
 def test_particles_of_a_class(bricks: Path, tmp_path: Path, capsys) -> None:
     words = ["measure", "particles", str(bricks), "-o", str(tmp_path / "p.csv"), "--class", "3"]
     assert main(words) == 0

@@ -148,6 +148,7 @@ def test_a_model_that_cannot_be_written_is_not_lost(model: Path, tmp_path: Path,
         train_and_save(job(), tmp_path / "full" / "best.safetensors")
     (rescued,) = place.glob("*/best.safetensors")
     assert load_model(rescued).sha256 == best.sha256
+    assert load_model(rescued).name == "best"
 
 
 def test_an_unwritable_folder_is_told_before_the_training(pictures: Path, capsys, monkeypatch) -> None:

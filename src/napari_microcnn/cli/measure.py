@@ -46,7 +46,8 @@ def grains(
         labels = values if boundary is None else _numbered(values != boundary)
         table = measure_objects(labels, calibration)
         planes = labels.reshape(-1, *labels.shape[-2:])
-        intercept = len(planes) / sum(1 / mean_intercept(plane, calibration) for plane in planes)
+        density = sum(1 / mean_intercept(plane, calibration) for plane in planes)  # 0 in a single grain
+        intercept = len(planes) / density if density else float("inf")
         name = f"mean_intercept_{length_unit(calibration)}"
         return table, {name: intercept, **summarise(table=table, calibration=calibration)}
 

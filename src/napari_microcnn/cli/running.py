@@ -47,7 +47,7 @@ def follow(job: events.Job[T], title: str, on_event: Callable[[events.Event], No
                 if isinstance(event, events.Finished):
                     return event.result
                 if isinstance(event, events.Notice):
-                    meter.notice(event.message)
+                    meter.notice(f"{title}: {event.message}")
                 elif (share := _share(event, time.monotonic() - start)) is not None:
                     meter.show(share, _caption(event))
         finally:

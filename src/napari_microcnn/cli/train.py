@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,7 +102,7 @@ def train_and_save(job: Job[Model], output: Path) -> Model:
 
 
 def _save(model: Model, output: Path) -> Path:
-    """Save a model; where that fails, for the training's sake, among the temporary files.
+    """Save a model under the name of its file; where that fails, for the training's sake, among the temporary files.
 
     Raises
     ------
@@ -110,6 +111,7 @@ def _save(model: Model, output: Path) -> Path:
     """
     from napari_microcnn.models import save_model
 
+    model = replace(model, name=output.stem)
     try:
         return save_model(model, output)
     except ValueError as error:
