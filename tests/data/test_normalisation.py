@@ -24,6 +24,7 @@ def whole(pixels: np.ndarray) -> np.ndarray:
         PICTURE.astype(np.int64) + 10**9,
         PICTURE.astype(np.float32) / 255,
         PICTURE.astype(np.float64) * 1e-12,
+        PICTURE.astype(np.float64) * 1e300,
         PICTURE.astype(np.float16),
     ],
     ids=lambda picture: str(picture.dtype),

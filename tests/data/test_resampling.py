@@ -71,3 +71,11 @@ def test_windows_stand_for_a_large_plane_and_a_small_one_is_read_whole():
     assert windows[-1][-1, -1] == large[-1, -1]
     assert [window.shape for window in sample_windows(PLANE, side=100)] == [PLANE.shape]
     assert all(window.shape == (50, 100) for window in sample_windows(np.zeros((50, 5000)), side=100))
+
+
+def test_numbers_too_large_for_float32_are_infinite_and_stay_local():
+    plane = np.ones((40, 40))
+    plane[0, 0] = -1e308
+    half = Resampled(plane, (20, 20))[:, :]
+    assert not np.isfinite(half[0, 0])
+    assert np.isfinite(half[3:]).all()

@@ -16,6 +16,7 @@ CLIP = 6.0
 """Normalised values are cut here, so that hot pixels cannot reach the network."""
 
 _SAMPLES = 1_000_000
+_SQUARES_OVERFLOW = 1e140
 
 
 class IntensityLimits(NamedTuple):
@@ -53,8 +54,10 @@ def _centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
     if low == high:  # nearly all pixels are equal: let the few others count
         low, high = values.min(), values.max()
     clipped = np.clip(values, low, high)
-    centre, scale = float(clipped.mean()), float(clipped.std())
-    rounding = 1e-12 * max(abs(float(low)), abs(float(high)))
+    largest = max(abs(float(low)), abs(float(high)))
+    unit = largest if largest > _SQUARES_OVERFLOW else 1.0
+    centre, scale = unit * float((clipped / unit).mean()), unit * float((clipped / unit).std())
+    rounding = 1e-12 * largest
     return centre, (scale if scale > rounding else 0.0)
 
 

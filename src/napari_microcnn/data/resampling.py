@@ -39,7 +39,8 @@ class Resampled:
             for part, size, full in zip(region, self.shape[:2], self._plane.shape[:2], strict=True)
         )
         read = np.s_[top : top + rows.shape[1], left : left + cols.shape[1]]
-        pixels: NDArray[Any] = np.asarray(self._plane[read]).astype(np.float32)
+        with np.errstate(over="ignore"):  # then infinite
+            pixels: NDArray[Any] = np.asarray(self._plane[read]).astype(np.float32)
         channels = pixels.reshape(*pixels.shape[:2], -1)
         result = np.stack([(cols @ (rows @ channels[..., c]).T).T for c in range(channels.shape[-1])], -1)
         return np.ascontiguousarray(result.reshape(*result.shape[:2], *self.shape[2:]), dtype=np.float32)
