@@ -99,6 +99,18 @@ def test_colour_images_are_turned_grey_for_a_grey_model_and_it_is_said():
     assert (events[-1].result.classes == grey.classes).mean() > 0.999
 
 
+@pytest.mark.parametrize("factor", [1, 0.5])
+def test_grey_images_are_colours_for_a_colour_model_and_it_is_said(factor):
+    made, config = model(channels=3), EXACT.model_copy(update={"magnification": factor})
+    events = list(segment(Micrograph(IMAGE), made, config))
+    assert isinstance(events[0], Notice)
+    assert "all three colours" in events[0].message
+    colours = result_of(segment(Micrograph(np.stack([IMAGE] * 3, -1), "YXC"), made, config))
+    assert np.array_equal(events[-1].result.classes, colours.classes)
+    lazy = result_of(segment(Micrograph(da.from_array(IMAGE, chunks=20)), made, config))
+    assert np.array_equal(lazy.classes, colours.classes)
+
+
 def test_a_model_for_other_channels_is_refused():
     with pytest.raises(ModelError, match="5 channel"):
         result_of(segment(Micrograph(np.ones((20, 20, 2)), "YXC"), model(channels=5), EXACT))

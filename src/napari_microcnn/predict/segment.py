@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,15 +89,13 @@ def segment(
     config = config or SegmentConfig()
     model = model if isinstance(model, Model) else load_model(model)
     rule = _object_rule(model, config)
-    grey = model.config.channels == 1 and micrograph.channels == 3
-    if grey:
-        yield Notice("The model takes grey images: the colours were turned into luminance.")
-    else:
-        model.check_channels(micrograph.channels)
+    convert, remark = _conversion(model, micrograph.channels)
+    if remark:
+        yield Notice(remark)
     predictor, clock = TilePredictor(model, config), _Clock(int(np.prod(micrograph.stack_shape)))
     answers, used, told = [], [], set[str]()
     for index, plane in micrograph.planes():
-        seen = _luminance(plane) if grey else plane
+        seen = convert(plane)
         views, remarks = _look_over(predictor, seen, model, config, rule)
         for remark in remarks:
             if remark not in told:  # planes of a stack are much alike
@@ -167,6 +166,22 @@ def _look_over(
     elif views[0] != 1:
         remarks.append(f"The model sees this image best at {views[0]:g} times its magnification, so it is resampled.")
     return views, remarks
+
+
+def _conversion(model: Model, channels: int) -> tuple[Callable[[Pixels], Pixels], str]:
+    """Return what makes planes fit the model, and what the user should know about it."""
+    if model.config.channels == 1 and channels == 3:
+        return _luminance, "The model takes grey images: the colours were turned into luminance."
+    if model.config.channels == 3 and channels == 1:
+        return _grey_as_colour, "The model takes colour images: the grey values stand for all three colours."
+    model.check_channels(channels)
+    return lambda plane: plane, ""
+
+
+def _grey_as_colour(plane: Pixels) -> Pixels:
+    """Turn (Y, X) into (Y, X, 3): grey micrographs are often saved as colour pictures, and read as grey."""
+    colour: Pixels = np.stack([plane] * 3, axis=-1)
+    return colour
 
 
 def _luminance(plane: Pixels) -> Pixels:
