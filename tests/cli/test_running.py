@@ -41,6 +41,12 @@ def test_a_job_is_followed_to_its_result(stream, monkeypatch: pytest.MonkeyPatch
     assert "Tiling: The memory is small." in told  # of which of many files this is true
 
 
+def test_without_any_error_stream(monkeypatch) -> None:
+    """Windows programs without a console have none."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert follow(tiles(1, []), "Tiling") == "done"
+
+
 def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch, capsys) -> None:
     monkeypatch.setattr(running, "_QUIET_SECONDS", -1.0)
     follow(tiles(2, []), "Tiling")

@@ -37,7 +37,7 @@ def follow(job: events.Job[T], title: str, on_event: Callable[[events.Event], No
     on_event : callable, optional
         Called with every event.
     """
-    meter = _Bar(title) if sys.stderr.isatty() else _Lines(title)
+    meter = _Bar(title) if sys.stderr is not None and sys.stderr.isatty() else _Lines(title)
     start = time.monotonic()
     with meter:
         try:
