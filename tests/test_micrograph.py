@@ -41,10 +41,6 @@ def test_conversion() -> None:
     assert Calibration((0.25, 0.25), "um", "test").to("nm").pixel_size == pytest.approx((250, 250))
 
 
-def test_zoomed_image_has_smaller_pixels() -> None:
-    assert Calibration((1.0, 0.5), "nm", "test").zoomed(2).pixel_size == (0.5, 0.25)
-
-
 @pytest.mark.parametrize(
     ("text", "size", "unit"),
     [("0.25 um", 0.25, "µm"), (" 12 nm ", 12, "nm"), ("1e-3 mm", 1e-3, "mm"), ("0.5µm", 0.5, "µm"), ("1.5Å", 1.5, "Å")],

@@ -75,7 +75,13 @@ class Calibration:
 
     @classmethod
     def parse(cls, text: str, source: str = "set by the user") -> Calibration:
-        """Read a calibration from text such as ``"0.25 um"``, with or without the space."""
+        """Read a calibration from text such as ``"0.25 um"``, with or without the space.
+
+        Raises
+        ------
+        ValueError
+            If that is no number and unit of length, or the number is not positive.
+        """
         parts = _NUMBER_AND_UNIT.fullmatch(text.strip())
         if parts is None:
             raise ValueError(f"{text!r} is not a pixel size; write a number and a unit, like '0.25 um'.")
@@ -88,11 +94,6 @@ class Calibration:
         factor = METRES[self.unit] / METRES[unit]
         y, x = self.pixel_size
         return replace(self, pixel_size=(y * factor, x * factor), unit=unit)
-
-    def zoomed(self, factor: float) -> Calibration:
-        """Return the calibration of the same image resampled to `factor` times as many pixels per side."""
-        y, x = self.pixel_size
-        return replace(self, pixel_size=(y / factor, x / factor))
 
     def __str__(self) -> str:
         y, x = self.pixel_size

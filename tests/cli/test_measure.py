@@ -87,13 +87,16 @@ def test_without_a_pixel_size_we_say_so(tmp_path: Path, capsys) -> None:
         (["grains", "bricks.tif", "--pixel-size", "huge"], "'huge'"),
         (["phases", "float.tif"], "float.tif"),
         (["particles", "bricks.tif", "nm.tif"], "different units"),
+        (["particles", "bricks.tif", "-o", "bricks.tif"], "ends in .csv"),
     ],
 )
 def test_mistakes_are_told_in_one_line(bricks: Path, tmp_path: Path, monkeypatch, capsys, words, told: str) -> None:
     monkeypatch.chdir(bricks.parent)
     tifffile.imwrite("float.tif", np.full((8, 8), 0.5, np.float32))
     tifffile.imwrite("nm.tif", np.eye(8, dtype=np.uint8), imagej=True, resolution=(2, 2), metadata={"unit": "nm"})
-    assert main(["measure", *words, "-o", str(tmp_path / "t.csv")]) == 2
+    output = [] if "-o" in words else ["-o", str(tmp_path / "t.csv")]
+    assert main(["measure", *words, *output]) == 2
+    assert tifffile.imread("bricks.tif").shape == (19, 19)
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1

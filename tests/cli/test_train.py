@@ -151,6 +151,14 @@ def test_a_model_that_cannot_be_written_is_not_lost(model: Path, tmp_path: Path,
     assert load_model(rescued).name == "best"
 
 
+def test_a_model_does_not_replace_an_image(pictures: Path, capsys) -> None:
+    image = pictures / "images" / "p0.tif"
+    words = ["--images", str(image.parent), "--labels", str(pictures / "strokes"), "-o", str(image)]
+    assert main(["train", *words, *TINY, "--epochs", "1"]) == 2
+    assert "does not end in .safetensors" in capsys.readouterr().err
+    assert tifffile.imread(image).shape == (64, 64)
+
+
 def test_an_unwritable_folder_is_told_before_the_training(pictures: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("napari_microcnn.train.segmenter.train_segmenter", lambda *_, **__: pytest.fail("trained"))
     monkeypatch.setattr(Path, "touch", _refuse)

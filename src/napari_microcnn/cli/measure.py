@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import named_files
+from napari_microcnn.cli.inputs import SUFFIXES, named_files
 from napari_microcnn.cli.options import AnyDevice
 from napari_microcnn.cli.running import say
 from napari_microcnn.io.atomic import make_folder
@@ -107,6 +107,8 @@ def _measure(
 
     given = Calibration.parse(pixel_size) if pixel_size else None
     files = named_files(inputs)
+    if output.suffix.lower() in SUFFIXES:
+        raise ValueError(f"{output} is the name of an image; the table needs one that ends in .csv.")
     make_folder(output.parent)
     tables: list[Columns] = []
     lines: list[str] = []

@@ -75,6 +75,8 @@ def train_synthetic(
 def _check_output(output: Path) -> None:
     if output.is_dir():
         raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
+    if output.suffix not in ("", ".safetensors"):
+        raise ValueError(f"{output} does not end in .safetensors, as models do; change the name.")
     make_folder(output.parent)
 
 
