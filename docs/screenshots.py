@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from qtpy.QtWidgets import QApplication
 
 from napari_microcnn.ui.__main__ import DOCKS, PLUGIN, open_window
+from napari_microcnn.ui.models import MODELS_VARIABLE
 
 Show = Callable[[str], Any]
 Finish = Callable[[Any], None]
@@ -38,7 +40,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=IMAGES)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as models:
+        os.environ[MODELS_VARIABLE] = models
+        _take_all(arguments)
 
+
+def _take_all(arguments: argparse.Namespace) -> None:
     viewer = open_window([])
     viewer.theme = arguments.theme
     viewer.window.resize(1366, 768)

@@ -14,6 +14,7 @@ pytest.importorskip("napari")
 from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
 from napari_microcnn.ui import jobs
 from napari_microcnn.ui.base import Dock
+from napari_microcnn.ui.models import MODELS_VARIABLE
 from napari_microcnn.ui.process import Pool
 
 PLUGIN = "napari-microcnn"
@@ -50,6 +51,12 @@ def _processes() -> Iterator[None]:
     """Leave no worker process behind; they are shared by all tests because starting torch takes seconds."""
     yield
     jobs._pool.close()
+
+
+@pytest.fixture(autouse=True)
+def _kept_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep models that are trained here out of the user's folder."""
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_microcnn.config import ClassInfo
+from napari_microcnn.config import ClassInfo, TrainConfig
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.annotate import AnnotateDock
-from napari_microcnn.ui.models import read_model_file
+from napari_microcnn.ui.models import MODELS_VARIABLE, kept_model_files, read_model_file
 
 NANOMETRES = Calibration((2.0, 2.0), "nm", "set by the user")
 
@@ -33,6 +33,34 @@ def painted(viewer: Any, dock: AnnotateDock, discs: np.ndarray, strokes: np.ndar
     layer = viewer.layers["discs annotation"]
     layer.data = strokes
     return layer
+
+
+def test_training_starts_from_the_shipped_model_unless_told_otherwise(open_dock: Callable[[str], Any]) -> None:
+    dock = open_dock("Annotate & train")
+    assert dock.init.currentText() == "grain-boundaries"
+    assert dock.settings() == TrainConfig()
+
+
+def test_models_of_another_day_are_offered_again(
+    open_dock: Callable[[str], Any], model_path: Path, dock: AnnotateDock
+) -> None:
+    path = dock.session.new_model_file("a/b: steel")
+    assert path.name == "a b steel 1.safetensors"
+    path.write_bytes(model_path.read_bytes())
+    (path.parent / "broken.safetensors").write_bytes(b"")
+    menu = open_dock("Segment").model
+    assert [menu.itemText(index) for index in range(2)] == ["grain-boundaries", "a b steel 1"]
+    assert dock.session.new_model_file("a/b: steel").stem == "a b steel 2"
+
+
+def test_models_that_cannot_be_kept_are_told(
+    monkeypatch: pytest.MonkeyPatch, dock: AnnotateDock, painted: Any, told: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "file" / "models"))
+    dock.run_button.click()
+    assert len(told) == 1
+    assert "cannot be made" in told[0]
 
 
 def test_a_new_annotation_lies_on_its_image(viewer: Any, dock: AnnotateDock, discs: np.ndarray) -> None:
@@ -88,6 +116,7 @@ def test_training_gives_a_model_for_the_segment_dock(
     dock.resume_button.click()
     finish(dock)
     assert told == []
+    assert [model.name for model in kept_model_files()] == ["discs 2", "discs 1"]
     assert len(dock.curves._points["iou"][0]) == 4
 
     dock.save_model(tmp_path / "mine")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_microcnn.config import ImagingConfig, VoronoiConfig
 from napari_microcnn.micrograph import Calibration
+from napari_microcnn.synth import polycrystal
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.segment import SegmentDock
 
@@ -148,3 +150,35 @@ def test_only_images_are_offered(viewer: Any, dock: SegmentDock) -> None:
     viewer.layers.remove(layer)
     assert dock.image.layer is None
     assert isinstance(viewer.layers[0], Labels)
+
+
+def test_grains_of_the_shipped_model(
+    viewer: Any, open_dock: Callable[[str], Any], finish: Callable[[Any], None], told: list[str]
+) -> None:
+    made = polycrystal(VoronoiConfig(grains=30), ImagingConfig(), 0)
+    viewer.add_image(made.image, name="steel", **layers.calibrated(NANOMETRES))
+    dock = open_dock("Segment")
+    assert dock.model.model.name == "grain-boundaries"
+    assert dock.objects.currentText() == "grains inside boundaries"
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    assert [layer.name for layer in viewer.layers] == ["steel", "steel classes", "steel grains", "steel outlines"]
+    assert [layer.visible for layer in viewer.layers] == [True, False, True, True]
+    there = len(np.unique(made.structure.grains))
+    assert len(np.unique(viewer.layers["steel grains"].data)) == pytest.approx(there, abs=0.2 * there)
+    assert "grains" in dock.result.text()
+    assert "nm" in dock.result.text()
+
+
+def test_the_answer_replaces_the_preview(
+    viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None]
+) -> None:
+    viewer.add_image(discs, name="discs")
+    known = {layers.KEY: {"role": "preview", "source": "discs", "classes": dock.model.model.classes}}
+    preview = viewer.add_labels(np.zeros_like(discs), name="discs preview", metadata=known)
+    dock.run_button.click()
+    finish(dock)
+    assert preview.name == "discs classes"
+    assert len(viewer.layers) == 4
+    assert preview.data.max() > 0

@@ -40,6 +40,7 @@ class AnnotateDock(Dock):
         self.classes = ClassList(_START)
         self.pairs = PairTable(self.viewer, lambda: self.classes.classes)
         self.init = ModelChoice(self.session, scratch="from scratch", follow=False)
+        self.init.choose(TrainConfig().init or "")
         self.form = SettingsForm(TrainConfig, _FEW)
         self.advanced = SettingsForm(TrainConfig, _ADVANCED)
         self.curves = TrainingCurves()
@@ -49,7 +50,6 @@ class AnnotateDock(Dock):
         self._preview: LivePreview | None = None
         self._best: EpochDone | None = None
         self._last: EpochDone | None = None
-        self._trained = 0
         self._lay_out()
         self._connect()
         self._adopt_classes()
@@ -126,7 +126,7 @@ class AnnotateDock(Dock):
         init = self.init.model
         few, advanced = self.form.value(), self.advanced.value()
         shown = {**advanced.model_dump(include=set(_ADVANCED)), **few.model_dump(include=set(_FEW))}
-        return TrainConfig(**{**shown, "init": None if init is None else str(init.path)})
+        return TrainConfig(**{**shown, "init": init and init.reference})
 
     def _train(self, resumed: ModelFile | None) -> None:
         config = self.settings()
@@ -134,9 +134,9 @@ class AnnotateDock(Dock):
         if resumed is None:
             self.curves.reset()
         self._best = self._last = None
-        self._trained += resumed is None
         image = self.pairs.current[0]
-        name = resumed.name if resumed else f"{image.name} {self._trained}"
+        path = self.session.new_model_file(image.name)  # a resumed training has its own: it may end worse
+        name = path.stem
         first = next(index for index, plane in enumerate(planes) if plane[2] is image)
         self._preview = LivePreview(self.viewer, image, planes[first][3], self.classes.classes)
         job = partial(
@@ -144,7 +144,7 @@ class AnnotateDock(Dock):
             [(source, annotation) for source, annotation, _, _ in planes],
             self.classes.classes,
             config,
-            self.session.folder,
+            path.parent,
             name,
             resume=resumed.path if resumed else None,
             preview=(first, region_in_view(image)),
@@ -200,7 +200,7 @@ class AnnotateDock(Dock):
         self.model = model
         self.session.add(model)
         self.set_running(False)
-        self.inform(f"{how}; {self._best_line()}. The model {model.name!r} is ready in the Segment dock.")
+        self.inform(f"{how}; {self._best_line()}. The model {model.name!r} is kept, and ready in the Segment dock.")
 
     def set_running(self, running: bool) -> None:
         """Show the state of the buttons; see the base class."""

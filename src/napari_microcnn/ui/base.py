@@ -106,6 +106,9 @@ class Dock(QWidget):
         self.buttons.addWidget(self.stop_button, 1)
         self.bar.setTextVisible(True)
         self.bar.setMaximumHeight(16)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # nothing jumps, and nothing is laid out anew, when a job starts
+        self.bar.setSizePolicy(policy)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
         layout.setSpacing(6)
@@ -246,9 +249,10 @@ class Dock(QWidget):
         show_warning(sentence)
 
     def inform(self, sentence: str) -> None:
-        """Show a sentence under the buttons and as a notification that goes away."""
+        """Show a sentence under the buttons, and where they are out of sight as a notification that goes away."""
         self.say(sentence)
-        show_info(sentence)
+        if not self.isVisible():
+            show_info(sentence)
 
     def fail(self, failure: Failure) -> None:
         """Tell the user why something did not work; errors of the program are also logged."""

@@ -13,7 +13,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QWidget
 
 from napari_microcnn.ui.layers import KEY
-from napari_microcnn.ui.models import ModelFile, read_model_file
+from napari_microcnn.ui.models import ModelFile, models_folder, read_model_file
 from napari_microcnn.ui.session import Session
 
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
@@ -180,7 +180,7 @@ class ModelChoice(_Menu):
             self._select(index)
             return
         self.setCurrentIndex(self._before)
-        path, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Models (*.safetensors)")
+        path, _ = QFileDialog.getOpenFileName(self, "Open a model", str(models_folder()), "Models (*.safetensors)")
         if path:
             self.open_file(path)
 

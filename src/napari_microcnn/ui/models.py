@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 
 from napari_microcnn.config import ClassInfo, ObjectRule
 
+MODELS_VARIABLE = "MICROCNN_MODELS"
+"""Environment variable with the folder for models that were trained in the docks."""
 WEIGHTS = Path(__file__).parents[1] / "weights"
 _METADATA = "napari-microcnn"
 _LONGEST_HEADER = 100 << 20
+_MOST_KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class ModelFile:
     objects: ObjectRule | None = None
     pixel_size: str | None = None
     searches: bool = False
+
+    @property
+    def reference(self) -> str:
+        """What settings call it: the name of a shipped model, the file of another one."""
+        return self.name if self.path.parent == WEIGHTS else str(self.path)
 
     @property
     def line(self) -> str:
@@ -97,3 +106,25 @@ def _metadata(path: Path) -> dict[str, Any]:
 def shipped_model_files() -> list[ModelFile]:
     """Return the models that come with the package, sorted by name."""
     return [read_model_file(path) for path in sorted(WEIGHTS.glob("*.safetensors"))]
+
+
+def models_folder() -> Path:
+    """Return the folder where every model that is trained in the docks is kept; it need not exist."""
+    return Path(os.environ.get(MODELS_VARIABLE) or Path.home() / "napari-microcnn" / "models")
+
+
+def kept_model_files() -> list[ModelFile]:
+    """Return the models of `models_folder`, the newest first, not more than a menu can hold."""
+    found = []
+    for path in sorted(models_folder().glob("*.safetensors"), key=_age):
+        try:
+            found.append(read_model_file(path))
+        except ValueError:  # another program's file, or a half copied one
+            continue
+        if len(found) == _MOST_KEPT:
+            break
+    return found
+
+
+def _age(path: Path) -> float:
+    return -path.stat().st_mtime

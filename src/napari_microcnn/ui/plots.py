@@ -74,6 +74,8 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
             self._best.setData([x], [y])
             self._best_text.setText(f"best {y:.2f}")
             self._best_text.setPos(x, y)
+            last = self._points["iou"][0][-1]
+            self._best_text.setAnchor((1 if x > last / 2 else 0, 0 if y > 0.5 else 1))  # the side with room
 
     def follow_theme(self, background: Any, text: Any) -> None:
         """Take over the colours of the window."""

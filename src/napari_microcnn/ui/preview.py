@@ -63,7 +63,8 @@ class LivePreview:
         """Show the newest preview; a layer that the user removed is not brought back."""
         if not self._fresh:
             return
-        if self._layer is None:
+        if self._layer is None or self._layer.metadata[layers.KEY]["role"] != ROLE:  # the Segment dock took it over
+            self._shown = False
             self._show()  # made now, drawn with the next update: each takes a while
             return
         self._fresh = False

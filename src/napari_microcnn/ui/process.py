@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import queue
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class Process:
             [sys.executable, "-c", f"from {serve.__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},  # waits that spin take the processor from the window
             creationflags=flags,
         )
         self._requests: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()

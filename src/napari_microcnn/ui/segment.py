@@ -109,29 +109,28 @@ class SegmentDock(Dock):
         parts = [("classes", found.classes, {"colormap": layers.class_colours(model.classes), "opacity": 0.5})]
         if found.labels is not None:
             parts.append(("grains" if grains else "objects", found.labels, {"opacity": 0.35}))
+            parts[0][2]["visible"] = False
             parts.append(("outlines", found.outlines, {"colormap": layers.colours(_OUTLINES), "opacity": 0.9}))
 
         def put(role: str, data: np.ndarray, look: dict[str, Any]) -> None:
             like = image if image in self.viewer.layers else None
             layers.put_labels(self.viewer, role, data, like, source=name, about=about, **look)
 
-        def reveal(role: str) -> None:
-            layer = layers.find(self.viewer, role, name, Labels)
-            if layer is not None:
-                layer.visible = role != "classes" or found.labels is None
-
         def tell() -> None:
-            reveal("classes")
             self.result.setText(found.summary)
             self.say(f"Done. {_magnified(found.magnification)}")
 
-        # One by one, and new layers hidden at first: napari takes a while to make a layer, and another to draw it.
-        steps: list[Callable[[], None]] = []
-        for role, data, look in parts:
-            new = layers.find(self.viewer, role, name, Labels) is None
-            steps.append(partial(put, role, data, {**look, "visible": False} if new else look))
-            steps += [partial(reveal, role)] if new else []
-        return [*steps, tell]
+        def update() -> None:
+            layer = layers.find(self.viewer, "classes", name, Labels)
+            if layer is not None:
+                layer.visible = found.labels is None  # otherwise the objects are shown instead
+            for role, data, look in parts:
+                if layers.find(self.viewer, role, name, Labels) is not None:
+                    put(role, data, look)
+
+        # What is there is drawn once, new layers one by one: napari takes a while to make each.
+        new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
+        return [update, *(partial(put, *part) for part in new), tell]
 
     def _describe_image(self) -> None:
         layer = self.image.layer
@@ -165,7 +164,6 @@ class _LiveClasses:
         self._model = model
         self._data = np.zeros(layers.shape_of(image), np.uint8)
         self._layer: Labels | None = None
-        self._shown = False
         self.last: TileDone | None = None
 
     def take(self, tile: TileDone) -> None:
@@ -178,13 +176,12 @@ class _LiveClasses:
         if self._layer is None:
             self._show()
         elif self._layer in self._viewer.layers:
-            if not self._shown:
-                self._shown = self._layer.visible = True
             layers.show_changes(self._layer)
 
     def _show(self) -> None:
+        layers.take_over(self._viewer, PREVIEW, "classes", self._name)  # the answer replaces it
         preview = layers.find(self._viewer, PREVIEW, self._name, Labels)
-        if preview is not None:  # the answer replaces it
+        if preview is not None:
             preview.visible = False
         self._layer = layers.put_labels(
             self._viewer,
@@ -195,8 +192,8 @@ class _LiveClasses:
             about={"classes": self._model.classes},
             colormap=layers.class_colours(self._model.classes),
             opacity=0.5,
-            visible=False,  # shown with the next tiles: to make a layer and to draw it take a while each
         )
+        self._layer.visible = True
 
 
 def _magnified(factors: tuple[float, ...]) -> str:

@@ -128,5 +128,5 @@ def main() -> None:
     answers = _claim_output()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the window
     if hasattr(os, "nice"):
-        os.nice(5)  # the window comes first where both want the processor
+        os.nice(10)  # the window comes first where both want the processor
     _Server(sys.stdin.buffer, answers).serve()

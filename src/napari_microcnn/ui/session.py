@@ -1,9 +1,8 @@
-"""What the docks of one viewer share: the models that were trained or opened."""
+"""What the docks of one viewer share: the models that were trained or opened, and where they are kept."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import re
 import weakref
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,15 @@ from typing import Any
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
-from napari_microcnn.ui.models import ModelFile, shipped_model_files
+from napari_microcnn.ui.models import (
+    MODELS_VARIABLE,
+    ModelFile,
+    kept_model_files,
+    models_folder,
+    shipped_model_files,
+)
 
+_LONGEST_NAME = 60
 _sessions: dict[int, Session] = {}
 
 
@@ -21,8 +27,6 @@ class Session(QObject):
 
     Attributes
     ----------
-    folder : Path
-        For models that nobody has saved yet; removed with the session.
     models_changed : Signal(object)
         Emitted with the model that came last.
     """
@@ -32,13 +36,35 @@ class Session(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._added: dict[Path, ModelFile] = {}
-        self.folder = Path(tempfile.mkdtemp(prefix="napari-microcnn-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @property
     def models(self) -> list[ModelFile]:
-        """Models in the order of a menu: trained or opened ones first, the last one on top, then shipped ones."""
-        return [*reversed(self._added.values()), *shipped_model_files()]
+        """Models in the order of a menu: trained or opened ones, the last one on top; shipped ones; earlier ones."""
+        earlier = [model for model in kept_model_files() if model.path not in self._added]
+        return [*reversed(self._added.values()), *shipped_model_files(), *earlier]
+
+    def new_model_file(self, title: str) -> Path:
+        """Return a file that does not exist yet, in the folder where trained models are kept.
+
+        Raises
+        ------
+        ValueError
+            If there can be no such folder.
+        """
+        folder = models_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"Models are kept in {folder}, which cannot be made ({error.strerror}); name another folder in the "
+                f"environment variable {MODELS_VARIABLE}."
+            ) from error
+        words = re.sub(r"[^\w()+-]+", " ", title).split()  # what every file system takes
+        stem = " ".join(words)[:_LONGEST_NAME] or "model"
+        number = 1
+        while (path := folder / f"{stem} {number}.safetensors").exists():
+            number += 1
+        return path
 
     def add(self, model: ModelFile) -> None:
         """Offer a model in every dock."""
