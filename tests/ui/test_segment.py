@@ -172,13 +172,21 @@ def test_grains_of_the_shipped_model(
 
 
 def test_the_answer_replaces_the_preview(
-    viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None]
+    viewer: Any,
+    dock: SegmentDock,
+    open_dock: Callable[[str], Any],
+    discs: np.ndarray,
+    finish: Callable[[Any], None],
 ) -> None:
     viewer.add_image(discs, name="discs")
+    annotation = {layers.KEY: {"role": "annotation", "source": "discs"}}
     known = {layers.KEY: {"role": "preview", "source": "discs", "classes": dock.model.model.classes}}
+    export = open_dock("Export")
+    viewer.add_labels(np.zeros_like(discs), name="discs annotation", metadata=annotation)
     preview = viewer.add_labels(np.zeros_like(discs), name="discs preview", metadata=known)
     dock.run_button.click()
     finish(dock)
     assert preview.name == "discs classes"
-    assert len(viewer.layers) == 4
+    assert len(viewer.layers) == 5
+    assert export.classes.layer is preview
     assert preview.data.max() > 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_microcnn.events import Event, Job, Notice
 from napari_microcnn.ui import jobs
+from napari_microcnn.ui.scroll import VerticalScroll
 from napari_microcnn.ui.serve import Failure
 from napari_microcnn.ui.session import Session, session_of, unwrapped
 from napari_microcnn.ui.text import Sentence, duration, quiet
@@ -97,7 +98,7 @@ class Dock(QWidget):
         inside.setLayout(self.body)
         self.body.setContentsMargins(0, 0, 6, 0)
         self.body.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._scroll = scroll = _VerticalScroll()
+        self._scroll = scroll = VerticalScroll()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -106,9 +107,6 @@ class Dock(QWidget):
         self.buttons.addWidget(self.stop_button, 1)
         self.bar.setTextVisible(True)
         self.bar.setMaximumHeight(16)
-        policy = self.bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # nothing jumps, and nothing is laid out anew, when a job starts
-        self.bar.setSizePolicy(policy)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
         layout.setSpacing(6)
@@ -234,6 +232,11 @@ class Dock(QWidget):
         self.bar.setFormat(self._bar_text)
         self.bar.setUpdatesEnabled(True)
 
+    @property
+    def noticed(self) -> str:
+        """What the running or the last job gave notice of."""
+        return self._notice.text()
+
     def scroll_to(self, widget: QWidget) -> None:
         """Bring a widget of the body into sight."""
         self._scroll.ensureWidgetVisible(widget)
@@ -301,15 +304,6 @@ class Dock(QWidget):
             elif isinstance(self.parent(), QDockWidget):  # the tab's text: without the plugin's name it fits
                 self.parent().setWindowTitle(self.title.replace("&", "&&"))
         return super().event(event)
-
-
-class _VerticalScroll(QScrollArea):
-    """A scroll area that is never narrower than what it shows."""
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Return the width of the contents and of the scroll bar."""
-        bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, super().minimumSizeHint().height())
 
 
 def _nothing() -> None:

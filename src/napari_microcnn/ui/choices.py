@@ -74,6 +74,7 @@ class LayerChoice(_Menu, Generic[AnyLayer]):
 
     @layer.setter
     def layer(self, layer: AnyLayer) -> None:
+        self.refresh()  # napari calls the newest listener first: this menu may not have heard of the layer yet
         self.setCurrentIndex(self._layers().index(layer))
 
     def refresh(self, event: object = None) -> None:  # noqa: ARG002 - napari hands over its event

@@ -76,11 +76,13 @@ class ExportDock(Dock):
         self.body.addWidget(heading("Files"))
         self.body.addWidget(self.paths)
         self.paths.setMinimumHeight(96)
+        self.paths.setMaximumHeight(150)
         self.body.addWidget(quiet("Double click a file to open it."))
 
     def _connect(self) -> None:
         self.image.layer_changed.connect(self._image_changed)
         self.viewer.layers.events.inserted.connect(self._layer_came)
+        self.viewer.layers.events.renamed.connect(lambda event: self._offer(self.viewer.layers[event.index]))
         self.model.failed.connect(self.refuse)
         self.format.currentTextChanged.connect(
             lambda text: self.format_note.setText(_CALIBRATED if text == "OME-TIFF" else _PLAIN)

@@ -191,8 +191,8 @@ def take_over(viewer: ViewerModel, old: str, new: str, source: str) -> None:
     """Give a layer another role, unless there is one with that role: cheaper, and clearer, than a new layer."""
     layer = find(viewer, old, source, Labels)
     if layer is not None and find(viewer, new, source, Labels) is None:
-        layer.name = f"{source} {new}"
         layer.metadata[KEY]["role"] = new
+        layer.name = f"{source} {new}"  # menus look at the layers again
 
 
 def show_changes(layer: Layer) -> None:

@@ -118,7 +118,7 @@ class SegmentDock(Dock):
 
         def tell() -> None:
             self.result.setText(found.summary)
-            self.say(f"Done. {_magnified(found.magnification)}")
+            self.say("Done." if self.noticed else f"Done. {_magnified(found.magnification)}")
 
         def update() -> None:
             layer = layers.find(self.viewer, "classes", name, Labels)
