@@ -59,7 +59,7 @@ class TrainConfig(Settings):
     dense: bool = Field(False, description="Every pixel is annotated and 0 is a class")
     patch: int = Field(128, ge=16, le=1024, description="Side of a training patch in pixels")
     batch: int = Field(8, ge=1, le=256, description="Patches per step")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
+    learning_rate: float = Field(4e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
     augment: bool = Field(True, description="Flip, rotate, scale, and change brightness, blur and noise")
     patience: int = Field(30, ge=1, le=10_000, description="Epochs without improvement before stopping")
     width: int = Field(16, ge=2, le=256, description="Filters of a new network at full resolution")
