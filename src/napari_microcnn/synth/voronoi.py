@@ -139,26 +139,26 @@ def _seeds(
     return np.column_stack([flat, height]), to_space
 
 
-def _merge(seeds: NDArray[np.float64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _merge(seeds: NDArray[np.float64], share: float, rng: np.random.Generator) -> NDArray[np.int32]:
     """Return the grain number of every cell, some cells being joined to their nearest neighbour."""
     n = len(seeds)
     if not share:
-        return np.arange(n)
+        return np.arange(n, dtype=np.int32)
     neighbours = cKDTree(seeds).query(seeds, k=min(4, n))[1]
     chosen = np.flatnonzero(rng.random(n) < share)
     partner = neighbours[chosen, rng.integers(1, neighbours.shape[1], len(chosen))]
     graph = sparse.coo_matrix((np.ones(len(chosen)), (chosen, partner)), shape=(n, n))
-    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)
+    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int32)
 
 
 def _nearest_cells(
     y: Field,
     x: Field,
     seeds: NDArray[np.float64],
-    group: NDArray[np.int64],
+    group: NDArray[np.int32],
     to_space: NDArray[np.float64],
     spacing: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Field]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
     """Return own grain, nearest other grain and the distance to it, for every pixel.
 
     The pixels of a block share the cells that come into question.
@@ -182,8 +182,8 @@ def _nearest_cells(
 
 
 def _boundary_distance(
-    power: Field, seeds: Field, groups: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Field]:
+    power: Field, seeds: Field, groups: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
     """Return own group, nearest other group and the distance to it, for every pixel of every block.
 
     The distance to the boundary between the cells i and j is (p_j - p_i) / (2 |s_j - s_i|) with the
@@ -202,7 +202,8 @@ def _boundary_distance(
         np.sqrt(length, out=length)
         np.maximum(length, np.float32(1e-6), out=length)
         reach = np.divide(power[k] - lowest, length, out=length)
-        closer = (reach < distance) & (groups[:, k, None] != own)
+        closer = reach < distance
+        closer &= groups[:, k, None] != own
         np.copyto(distance, reach, where=closer)
         np.copyto(other, np.broadcast_to(groups[:, k, None], own.shape), where=closer)
     return own, other, distance * np.float32(0.5)
@@ -222,14 +223,14 @@ def _from_blocks(blocks: NDArray[Any], block: int, shape: tuple[int, ...]) -> ND
     return np.ascontiguousarray(whole[: shape[0], : shape[1]])
 
 
-def _segment_numbers(cell: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+def _segment_numbers(cell: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return a number for the boundary between two grains that is the same from both sides."""
-    low, high = np.minimum(cell, other), np.maximum(cell, other)
-    return np.asarray((low * 7919 + high * 104729) % 1000003, dtype=np.int64)
+    low, high = np.minimum(cell, other).astype(np.int64), np.maximum(cell, other)
+    return np.asarray((low * 7919 + high * np.int64(104729)) % 1000003, dtype=np.int64)
 
 
 def _bands(
-    y: Field, x: Field, cell: NDArray[np.int64], share: float, spacing: float, rng: np.random.Generator
+    y: Field, x: Field, cell: NDArray[np.int32], share: float, spacing: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], Field]:
     """Return straight parallel bands in a share of the grains, and the distance to their edges."""
     n = int(cell.max()) + 1
