@@ -96,7 +96,7 @@ def _memory(path: Path, what: str) -> list[tuple[str, float | str, str]]:
         else:
             for _ in TilePredictor(model, SETTINGS).tiles(micrograph.pixels):
                 pass
-    return [(f"peak memory of {what} (MB)", memory.above / 1e6, "500")]
+    return [(f"peak memory of {what} (MB)", memory.above / 1e6, "500" if what == "prediction" else "")]
 
 
 if __name__ == "__main__":
