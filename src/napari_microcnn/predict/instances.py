@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +48,7 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
     if not kept.any():
         return np.ones(boundary.shape, np.int32)
     _grow(cores, kept)
-    ridge = ndimage.maximum_filter(level, 3)  # where cores meet may be a pixel beside the ridge
-    return _number(cores, _join_weak(cores, ridge, n + 1))
+    return _number(cores, _join_weak(cores, level, n + 1))
 
 
 def _smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -88,25 +86,32 @@ def _strips(height: int, margin: int) -> Iterator[tuple[slice, slice]]:
         yield slice(top, stop), slice(max(0, top - margin), min(height, stop + margin))
 
 
-def _join_weak(labels: NDArray[np.int32], ridge: NDArray[np.uint8], n: int) -> NDArray[np.int32]:
+def _join_weak(labels: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> NDArray[np.int32]:
     """Return the new number of every label after joining neighbours across weak borders."""
-    borders = [_border(labels, ridge, cut) for cut in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))]
-    low, high, strength = (np.concatenate(parts) for parts in zip(*borders, strict=True))
-    pairs, place = np.unique(low.astype(np.int64) * n + high, return_inverse=True)
+    borders = [_border(labels, level, inner, outer) for inner, outer in _strips(len(labels), margin=2)]
+    keys, strength = (np.concatenate(parts) for parts in zip(*borders, strict=True))
+    pairs, place = np.unique(keys, return_inverse=True)
     weak = np.bincount(place, strength) < JOINED_BELOW * _LEVELS * np.bincount(place)
-    rows, cols = pairs[weak] // n, pairs[weak] % n
+    rows, cols = pairs[weak] >> 32, pairs[weak] & 0xFFFFFFFF
     graph = sparse.coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(n, n))
     return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int32)
 
 
 def _border(
-    labels: NDArray[np.int32], ridge: NDArray[np.uint8], cut: tuple[Any, Any]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-    """Return, for neighbouring pixels of two labels, the lower and the higher label and the probability there."""
-    one, other = labels[cut[0]], labels[cut[1]]
-    border = one != other
-    a, b = one[border], other[border]
-    return np.minimum(a, b), np.maximum(a, b), np.maximum(ridge[cut[0]], ridge[cut[1]])[border]
+    labels: NDArray[np.int32], level: NDArray[np.uint8], inner: slice, outer: slice
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return, for neighbouring pixels of two labels, both labels in one number and the probability there."""
+    # Where cores meet may be a pixel beside the ridge of the probability.
+    ridge = ndimage.maximum_filter(level[outer], 3)[inner.start - outer.start :]
+    rows = inner.stop - inner.start
+    here = labels[inner.start : inner.stop + 1]
+    keys, strengths = [], []
+    for one, other in ((np.s_[:rows, :-1], np.s_[:rows, 1:]), (np.s_[: len(here) - 1], np.s_[1 : len(here)])):
+        border = here[one] != here[other]
+        a, b = here[one][border].astype(np.int64), here[other][border]
+        keys.append((np.minimum(a, b) << 32) | np.maximum(a, b))
+        strengths.append(np.maximum(ridge[one], ridge[other])[border])
+    return np.concatenate(keys), np.concatenate(strengths)
 
 
 def _number(labels: NDArray[np.int32], joined: NDArray[np.int32]) -> NDArray[np.int32]:
