@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QWidget
 
 from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
 from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone
@@ -72,6 +72,25 @@ class AnnotateDock(Dock):
         self.save_button.setToolTip("Save the model as a file of its own")
         self.say("Click a class and paint a few strokes of it, then of the others; then press Train.")
         self.resume_button.setToolTip("Go on with the model that was trained last, with the strokes as they are now")
+
+    def add_section(self, title: str, widget: QWidget, folded: bool = True) -> Folded:
+        """Put a widget at the end of the body, under a title that folds it away.
+
+        Parameters
+        ----------
+        title : str
+        widget : QWidget
+        folded : bool
+            Whether only the title is shown until it is clicked.
+
+        Returns
+        -------
+        Folded
+            The section.
+        """
+        section = Folded(title, widget, opened=not folded)
+        self.body.addWidget(section)
+        return section
 
     def _connect(self) -> None:
         self.classes.changed.connect(self._colour_annotations)
