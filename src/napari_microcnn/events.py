@@ -72,6 +72,9 @@ class EpochDone(Event):
         A detached copy of the weights when they are the best so far, otherwise None.
     seconds_left : float or None
         Estimate for the whole training.
+    iou_spread : float or None
+        Standard error of `iou`, from bootstrapping the held-out annotation; None where there is
+        too little of it to tell.
     """
 
     epoch: int
@@ -80,6 +83,7 @@ class EpochDone(Event):
     iou: float
     model: Model | None = None
     seconds_left: float | None = None
+    iou_spread: float | None = None
 
     @property
     def best(self) -> bool:
@@ -122,6 +126,8 @@ class TileDone(Event):
         (Y, X) uint8 class map of the region.
     seconds_left : float or None
         Estimate for the whole prediction.
+    uncertainty : numpy.ndarray or None
+        (Y, X) uint8 of the region, where asked for: 0 = sure, 255 = all classes are equally probable.
     """
 
     done: int
@@ -130,6 +136,7 @@ class TileDone(Event):
     region: tuple[slice, slice]
     classes: np.ndarray[Any, Any]
     seconds_left: float | None = None
+    uncertainty: np.ndarray[Any, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
