@@ -20,8 +20,11 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
+    from napari_microcnn.data.files import read_annotated as read_annotated
+    from napari_microcnn.data.pictures import make_pictures as make_pictures
     from napari_microcnn.events import result_of as result_of
     from napari_microcnn.io.export import export_segmentation as export_segmentation
+    from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.read import read_micrograph as read_micrograph
     from napari_microcnn.io.samples import nanoporous as nanoporous
     from napari_microcnn.measure.objects import measure_objects as measure_objects
@@ -33,6 +36,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.models.shipped import shipped_models as shipped_models
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
+    from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
     from napari_microcnn.synth import polycrystal as polycrystal
     from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
 
@@ -44,6 +48,9 @@ _HOME = {
     "TrainConfig": "config",
     "result_of": "events",
     "read_micrograph": "io.read",
+    "read_annotated": "data.files",
+    "pair_files": "io.pairs",
+    "make_pictures": "data.pictures",
     "export_segmentation": "io.export",
     "nanoporous": "io.samples",
     "polycrystal": "synth",
@@ -55,6 +62,7 @@ _HOME = {
     "train_segmenter": "train.segmenter",
     "Segmentation": "predict.segment",
     "segment": "predict.segment",
+    "where_to_annotate": "predict.uncertainty",
     "measure_objects": "measure.objects",
 }
 

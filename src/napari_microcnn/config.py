@@ -10,10 +10,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Preset = Literal["phases", "particles", "boundaries", "thin", "defects"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 """Colours for classes that differ for colour-blind readers too (Okabe and Ito, 2008)."""
+
+PRESETS: dict[Preset, str] = {
+    "phases": "Areas of any shape that fill the picture; nothing is numbered.",
+    "particles": "Separate things on a background; every connected one is numbered and measured.",
+    "boundaries": "Lines that enclose grains; the grains between them are numbered and measured.",
+    "thin": "Cracks, pores and other thin things: lines of a pixel or two survive, unbroken.",
+    "defects": "Something rare, down to a thousandth of the picture; each place is numbered.",
+}
+"""What every preset is for, in one line."""
 
 
 class Settings(BaseModel):
@@ -53,6 +63,10 @@ class UNetConfig(Settings):
 class TrainConfig(Settings):
     """Training of a segmenter."""
 
+    preset: Preset = Field("phases", description="What is to be found; decides loss, sampling and objects")
+    focus: int | None = Field(
+        None, ge=0, le=254, description="Class that the preset is about; none: by its name, or else the last one"
+    )
     minutes: float | None = Field(1.0, gt=0, le=10_000, description="Time limit in minutes; none: until converged")
     epochs: int | None = Field(None, ge=1, le=100_000, description="Number of epochs; none: until the time is up")
     init: str | None = Field("grain-boundaries", description="Model to start from; none: from scratch")
@@ -79,6 +93,7 @@ class SegmentConfig(Settings):
     objects: int | None = Field(None, ge=0, le=254, description="Class whose regions are numbered; none: by the model")
     min_size: int = Field(20, ge=0, le=1_000_000, description="Objects of fewer pixels are dropped")
     keep_probabilities: bool = Field(False, description="Also return the probability of every class")
+    keep_uncertainty: bool = Field(False, description="Also return how unsure the model is at every pixel")
     device: Device = Field("auto", description="Where to compute")
 
 

@@ -1,4 +1,4 @@
-"""What long jobs tell while they run: frozen events, the last one `Finished`."""
+"""What long jobs tell while they run: frozen events, the last one `Finished`; and what a training can be told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_microcnn.config import ClassInfo
+    from napari_microcnn.data.annotations import Annotated
     from napari_microcnn.models import Model
 
 T = TypeVar("T")
@@ -24,6 +26,11 @@ class Notice(Event):
     """One sentence that the user should read; the job goes on."""
 
     message: str
+
+
+@dataclass(frozen=True)
+class Alive(Event):
+    """Nothing new: a moment within a longer piece of work at which the job can be stopped."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +110,17 @@ class PreviewDone(Event):
         Rows and columns of that image.
     classes : numpy.ndarray
         (Y, X) uint8 class map of the region.
+    probability : numpy.ndarray or None
+        (Y, X) uint8, 255 = certain, of the class that was asked for, if one was.
+    changes : int
+        Number of changes of the annotation that the network has learnt from.
     """
 
     image: int
     region: tuple[slice, slice]
     classes: np.ndarray[Any, Any]
+    probability: np.ndarray[Any, Any] | None = None
+    changes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +158,83 @@ class Finished(Event, Generic[T]):
 
     result: T
 
+
+def score_of(epoch: EpochDone) -> str:
+    """Return the IoU of an epoch with its spread, for people.
+
+    Examples
+    --------
+    >>> score_of(EpochDone(1, 0.5, 0.5, 0.87, iou_spread=0.021))
+    '0.870 ± 0.021'
+    """
+    spread = "" if epoch.iou_spread is None else f" ± {epoch.iou_spread:.3f}"
+    return f"{epoch.iou:.3f}{spread}"
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationChanged:
+    """The annotation of a region is another one now.
+
+    Attributes
+    ----------
+    image : int
+        Index of the training image.
+    region : tuple of slice
+        Rows and columns of that image.
+    annotation : numpy.ndarray
+        (h, w) integers, the new content of the region.
+    """
+
+    image: int
+    region: tuple[slice, slice]
+    annotation: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAdded:
+    """There is one image more, with its annotation; its index is the next one."""
+
+    data: Annotated
+
+
+@dataclass(frozen=True)
+class ClassesChanged:
+    """The classes are others now: added, renamed, recoloured or removed. A class stays the same by its id."""
+
+    classes: tuple[ClassInfo, ...]
+
+
+@dataclass(frozen=True)
+class ViewChanged:
+    """Another part of an image is looked at.
+
+    Attributes
+    ----------
+    image : int
+        Index of the training image.
+    region : tuple of slice
+        Rows and columns of that image.
+    shown : int or None
+        Id of the class whose probability is wanted; None where the class map is enough.
+    """
+
+    image: int
+    region: tuple[slice, slice]
+    shown: int | None = None
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The training shall wait; its clock stands still."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The training shall go on."""
+
+
+Change = AnnotationChanged | ImageAdded | ClassesChanged | ViewChanged | Paused | Resumed
+"""What a running training can be told."""
 
 Job = Generator[Event | Finished[T], None, None]
 """A long job: yields events and ends with ``Finished[T]``. Closing it stops the work."""

@@ -9,10 +9,11 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import SUFFIXES, named_files
+from napari_microcnn.cli.inputs import named_files
 from napari_microcnn.cli.options import AnyDevice
 from napari_microcnn.cli.running import say
 from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.pairs import SUFFIXES
 from napari_microcnn.micrograph import Calibration
 
 app = typer.Typer(rich_markup_mode=None)

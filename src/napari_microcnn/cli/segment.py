@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_microcnn.cli.inputs import check_replaceable, is_result, named_files, stem_of
+from napari_microcnn.cli.inputs import check_replaceable, is_result, named_files
 from napari_microcnn.cli.options import one_line, takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.pairs import stem_of
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from napari_microcnn.predict.segment import Segmentation
 
 
-@takes_settings("settings", SegmentConfig, without=("keep_probabilities",))
+@takes_settings("settings", SegmentConfig, without=("keep_probabilities", "keep_uncertainty"))
 def segment_files(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     model: Annotated[str, typer.Option("--model", help="Name of a shipped model, or a model file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
     settings: SegmentConfig,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write STEM_probabilities.tif too.")] = False,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Write STEM_uncertainty.tif too: where to annotate next.")
+    ] = False,
 ) -> None:
     """Segment images; a file that cannot be done is told and does not stop the others.
 
@@ -46,7 +50,7 @@ def segment_files(
 
     loaded = load_model(model)
     make_folder(output)
-    settings = settings.model_copy(update={"keep_probabilities": probabilities})
+    settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
     failed: list[str] = []
     for path in files:
         try:
@@ -107,6 +111,7 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         classes=result.classes,
         labels=result.labels,
         probabilities=result.probabilities,
+        uncertainty=result.uncertainty,
         table=table,
         calibration=micrograph.calibration,
         axes=micrograph.axes.removesuffix("C"),
@@ -119,7 +124,7 @@ def _command(result: Segmentation, source: Path, model: str) -> str:
     """Return the command line that does the same again, on computers with other defaults too."""
     from napari_microcnn.io.provenance import command_line
 
-    options = result.config.model_dump(exclude_defaults=True, exclude={"keep_probabilities"})
+    options = result.config.model_dump(exclude_defaults=True, exclude={"keep_probabilities", "keep_uncertainty"})
     options["precision"] = result.precision
-    probabilities = result.config.keep_probabilities
-    return command_line("segment", [source], model=model, o=".", **options, probabilities=probabilities)
+    options["probabilities"], options["uncertainty"] = result.config.keep_probabilities, result.config.keep_uncertainty
+    return command_line("segment", [source], model=model, o=".", **options)

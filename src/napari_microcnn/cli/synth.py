@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import numpy as np
 import typer
 
 from napari_microcnn.cli.options import AnyDevice, takes_settings
 from napari_microcnn.cli.running import follow
 from napari_microcnn.config import ImagingConfig, Settings, VoronoiConfig
-from napari_microcnn.events import Finished, Job, Progress
-from napari_microcnn.io.atomic import make_folder
 
 S = TypeVar("S", bound=Settings)
 
@@ -46,6 +43,7 @@ def voronoi(
     ValueError
         If there is no such look, or the folder cannot be written.
     """
+    from napari_microcnn.data.pictures import make_pictures
     from napari_microcnn.synth import LOOKS
 
     if look == "list":
@@ -55,29 +53,10 @@ def voronoi(
         raise ValueError(f"There is no look {look!r}; the looks are: {', '.join(LOOKS)}.")
     if look is not None:
         structure, imaging = _on_top(LOOKS[look][0], structure), _on_top(LOOKS[look][1], imaging)
-    for name in ("images", "labels", "grains"):
-        make_folder(output / name)
-    count: int = follow(_make(structure, imaging, seed, number, output), "Making pictures")
-    typer.echo(f"{output}: {count} pictures of {structure.width} x {structure.height} pixels")
+    follow(make_pictures(structure, imaging, seed, number, output), "Making pictures")
+    typer.echo(f"{output}: {number} pictures of {structure.width} x {structure.height} pixels")
 
 
 def _on_top(base: S, given: S) -> S:
     """Return the base settings with what the user gave laid on top."""
     return type(base)(**{**base.model_dump(), **given.model_dump(include=given.model_fields_set)})
-
-
-def _make(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, number: int, output: Path) -> Job[int]:
-    """Write the pictures one by one, each complete; ends with how many there are."""
-    from napari_microcnn.io.write import write_image, write_json
-    from napari_microcnn.synth import polycrystal
-
-    told = {"structure": structure.model_dump(), "imaging": imaging.model_dump(), "first_seed": seed, "number": number}
-    write_json(output / "synth.json", told)
-    for index in range(number):
-        made = polycrystal(structure, imaging, seed + index)
-        name = f"voronoi_{seed + index:06d}.tif"
-        write_image(output / "grains" / name, made.structure.grains)
-        write_image(output / "labels" / name, made.structure.boundaries.astype(np.uint8))
-        write_image(output / "images" / name, made.image)
-        yield Progress(index + 1, number, f"{index + 1} of {number}")
-    yield Finished(number)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import pairs
 from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import PALETTE, ClassInfo, SyntheticTrainConfig, TrainConfig
-from napari_microcnn.events import EpochDone, Event
+from napari_microcnn.events import EpochDone, Event, score_of
 from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.pairs import pair_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 
 @takes_settings("settings", TrainConfig)
 def train(
-    images: Annotated[Path, typer.Option("--images", help="Folder of micrographs.")],
-    labels: Annotated[Path, typer.Option("--labels", help="Folder of label images with the same names.")],
+    images: Annotated[list[Path], typer.Option("--images", help="Micrographs: a folder, or a file; may be repeated.")],
+    labels: Annotated[
+        list[Path], typer.Option("--labels", help="Their label images: a folder with the same names, or a file.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
     settings: TrainConfig,
     names: Annotated[
         str | None, typer.Option(help="Names of the classes in the order of their numbers: pore,ligament")
     ] = None,
+    validation_images: Annotated[
+        list[Path] | None, typer.Option("--validation-images", help="Micrographs that only judge the model.")
+    ] = None,
+    validation_labels: Annotated[
+        list[Path] | None, typer.Option("--validation-labels", help="Label images of --validation-images.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on training this model.")] = None,
 ) -> None:
     """Train a segmenter and save it; an interruption keeps the best model so far.
 
@@ -46,11 +55,15 @@ def train(
         settings = TrainConfig(**{**settings.model_dump(exclude_unset=True), "minutes": None})
     _check_output(output)
     data = read_pairs(images, labels)
+    if validation_images or validation_labels:
+        data += read_pairs(validation_images or [], validation_labels or [], validation=True)
     classes = classes_of(data, settings.dense, names.split(",") if names else [])
 
+    from napari_microcnn.models import load_model
     from napari_microcnn.train.segmenter import train_segmenter
 
-    train_and_save(train_segmenter(data, classes, settings, checkpoint=output), output)
+    before = load_model(resume) if resume else None
+    train_and_save(train_segmenter(data, classes, settings, checkpoint=output, resume=before), output)
 
 
 @takes_settings("settings", SyntheticTrainConfig)
@@ -93,12 +106,12 @@ def train_and_save(job: Job[Model], output: Path) -> Model:
     except KeyboardInterrupt:
         if best and best[0].model is not None:
             path = _save(best[0].model, output)
-            say(f"The best model so far (epoch {best[0].epoch}, IoU {best[0].iou:.3f}) is in {path}.")
+            say(f"The best model so far (epoch {best[0].epoch}, IoU {score_of(best[0])}) is in {path}.")
         else:
             say("No epoch was finished, so there is no model to keep.")
         raise
     path = _save(model, output)
-    score = f", IoU {best[0].iou:.3f} on held-out annotation in epoch {best[0].epoch}" if best else ""
+    score = f", IoU {score_of(best[0])} on held-out annotation in epoch {best[0].epoch}" if best else ""
     typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
     return model
 
@@ -121,27 +134,29 @@ def _save(model: Model, output: Path) -> Path:
         raise ValueError(f"{error} The model is in {rescued} instead; move it to where you want it.") from error
 
 
-def read_pairs(images: Path, labels: Path) -> list[AnnotatedImage]:
-    """Read all images that have a label image of the same name.
+def read_pairs(images: Sequence[Path], labels: Sequence[Path], *, validation: bool = False) -> list[AnnotatedImage]:
+    """Read images with their label images: files in the order given, and what pairs by name in folders.
 
     Raises
     ------
     ValueError
         If a file cannot be read, or a label image does not fit its image.
     """
-    from napari_microcnn.data.annotations import Annotated as AnnotatedImage
-    from napari_microcnn.io.read import read_labels, read_micrograph
+    from napari_microcnn.data.files import read_annotated
 
-    found, report = pairs(images, labels)
-    if report:
-        say(report)
-    data = []
-    for image_path, label_path in found:
-        micrograph, annotation = read_micrograph(image_path), read_labels(label_path)
-        if micrograph.stack_shape or annotation.ndim != 2:
-            raise ValueError(f"{image_path.name} and {label_path.name}: single images are needed here, not stacks.")
-        data.append(AnnotatedImage(micrograph.pixels, annotation, image_path.name, micrograph.calibration))
-    return data
+    if len(images) != len(labels):
+        word = "validation-" if validation else ""
+        raise ValueError(f"--{word}images is given {len(images)} and --{word}labels {len(labels)} times; give both.")
+    found: list[tuple[Path, Path]] = []
+    for one, other in zip(images, labels, strict=True):
+        if one.is_file() and other.is_file():
+            found.append((one, other))
+            continue
+        paired, report = pair_files(one, other)
+        found += paired
+        if report:
+            say(report)
+    return [read_annotated(one, other, validation=validation) for one, other in found]
 
 
 def classes_of(data: Sequence[AnnotatedImage], dense: bool, names: Sequence[str]) -> list[ClassInfo]:
