@@ -29,6 +29,7 @@ def export_segmentation(
     classes: Pixels | None = None,
     labels: Pixels | None = None,
     probabilities: Pixels | None = None,
+    uncertainty: Pixels | None = None,
     table: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]] | None = None,
     calibration: Calibration | None = None,
     axes: str = "YX",
@@ -46,11 +47,13 @@ def export_segmentation(
         Created if it is not there.
     stem : str
         Start of the names ``STEM_classes.tif``, ``STEM_labels.tif``, ``STEM_probabilities.tif``,
-        ``STEM.csv`` and ``STEM.json``.
+        ``STEM_uncertainty.tif``, ``STEM.csv`` and ``STEM.json``.
     classes, labels : numpy.ndarray or dask.array.Array, optional
         Class map and object numbers, with the axes `axes`.
     probabilities : numpy.ndarray or dask.array.Array, optional
         One channel per class, before ``YX``.
+    uncertainty : numpy.ndarray or dask.array.Array, optional
+        How unsure the model is, with the axes `axes`; always TIFF, as the probabilities.
     table : mapping, optional
         Columns of measurements, units in their names.
     calibration : Calibration, optional
@@ -92,6 +95,15 @@ def export_segmentation(
             format="tiff" if format == "png" else format,
             name=f"{stem} probabilities",
             channel_names=class_names,
+        )
+    if uncertainty is not None:
+        writers[f"{stem}_uncertainty.tif"] = partial(
+            write_image_to,
+            pixels=uncertainty,
+            axes=axes,
+            calibration=calibration,
+            format="tiff" if format == "png" else format,
+            name=f"{stem} uncertainty",
         )
     if table is not None:
         writers[f"{stem}.csv"] = partial(write_table_to, columns=table)

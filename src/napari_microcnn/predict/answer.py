@@ -15,6 +15,8 @@ from napari_microcnn.models import Model
 from napari_microcnn.predict.instances import close_grains, label_particles
 from napari_microcnn.predict.tiles import Tile
 
+_TINY = np.float32(1e-12)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -23,6 +25,7 @@ class Answer:
     classes: NDArray[np.uint8]
     labels: NDArray[np.int32] | None
     probabilities: NDArray[np.float32] | None
+    uncertainty: NDArray[np.uint8] | None
 
     @classmethod
     def stack(cls, planes: Sequence[Answer], stack_shape: tuple[int, ...]) -> Answer:
@@ -39,6 +42,7 @@ class Answer:
             together([plane.classes for plane in planes]),
             together([plane.labels for plane in planes]),
             together([plane.probabilities for plane in planes]),
+            together([plane.uncertainty for plane in planes]),
         )
 
 
@@ -56,7 +60,7 @@ class PlaneAnswer:
         Height and width of the plane.
     factor : float
         Magnification at which the tiles are predicted.
-    keep_probabilities : bool
+    keep_probabilities, keep_uncertainty : bool
 
     Attributes
     ----------
@@ -64,10 +68,19 @@ class PlaneAnswer:
         (Y, X) float32 of the plane as seen, probability of a grain boundary, for models of grains.
     probabilities : numpy.ndarray or None
         (K, Y, X) float32 of the plane as seen, where they are to be kept.
+    uncertainty : numpy.ndarray or None
+        (Y, X) uint8 of the plane as seen, see `entropy`, where it is to be kept.
     """
 
     def __init__(
-        self, model: Model, rule: ObjectRule | None, shape: tuple[int, int], factor: float, *, keep_probabilities: bool
+        self,
+        model: Model,
+        rule: ObjectRule | None,
+        shape: tuple[int, int],
+        factor: float,
+        *,
+        keep_probabilities: bool,
+        keep_uncertainty: bool,
     ) -> None:
         self._ids = np.array([entry.id for entry in model.classes], np.uint8)
         self._rule, self._shape, self._factor = rule, shape, factor
@@ -76,9 +89,10 @@ class PlaneAnswer:
         self.boundary = None if self._line is None else np.empty(seen, np.float32)
         self._classes = np.empty(seen, np.uint8)
         self.probabilities = np.empty((len(self._ids), *seen), np.float32) if keep_probabilities else None
+        self.uncertainty = np.empty(seen, np.uint8) if keep_uncertainty else None
 
-    def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
-        """Keep what is needed of a tile; return where it lies in the plane, and its classes there."""
+    def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Keep what is needed of a tile; return where it lies in the plane, its classes and its uncertainty there."""
         classes = self._ids[tile.probabilities.argmax(0)]
         self._classes[tile.region] = classes
         if self.boundary is not None and self._line is not None:
@@ -88,13 +102,17 @@ class PlaneAnswer:
             self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
         if self.probabilities is not None:
             self.probabilities[(slice(None), *tile.region)] = tile.probabilities
+        unsure = None
+        if self.uncertainty is not None:
+            self.uncertainty[tile.region] = unsure = entropy(tile.probabilities)
         if self._factor == 1:
-            return tile.region, classes
+            return tile.region, classes, unsure
         rows, cols = (
             slice(part.start * size // seen, -(-part.stop * size // seen))
             for part, size, seen in zip(tile.region, self._shape, self._seen, strict=True)
         )
-        return (rows, cols), _nearest(classes, (rows.stop - rows.start, cols.stop - cols.start))
+        size_here = rows.stop - rows.start, cols.stop - cols.start
+        return (rows, cols), _nearest(classes, size_here), None if unsure is None else _nearest(unsure, size_here)
 
     def average(self, others: Sequence[PlaneAnswer]) -> None:
         """Average the probabilities with those of the same plane seen at other magnifications."""
@@ -105,6 +123,9 @@ class PlaneAnswer:
                 for channel, theirs in enumerate(other.probabilities):
                     mine = self.probabilities[channel]
                     np.add(mine, (_resampled(theirs, self._seen) - mine) / count, out=mine)
+            if self.uncertainty is not None and other.uncertainty is not None:
+                theirs = _nearest(other.uncertainty, self._seen).astype(np.float32)
+                self.uncertainty[:] = (self.uncertainty + (theirs - self.uncertainty) / count).round()
 
     def finish(self, min_size: int) -> Answer:
         """Return the answer; objects of fewer than `min_size` pixels are dropped."""
@@ -118,13 +139,43 @@ class PlaneAnswer:
             classes[_resampled(self.boundary, self._shape) > 0.5] = self._ids[self._line]
         elif self._rule is not None:
             labels = label_particles(classes == self._rule.class_id, min_size)
-        return Answer(classes, labels, probabilities)
+        uncertainty = None if self.uncertainty is None else _nearest(self.uncertainty, self._shape)
+        return Answer(classes, labels, probabilities, uncertainty)
 
     def _close(self, boundary: NDArray[np.float32], min_size: int) -> NDArray[np.int32]:
         """Find the grains at the finer of the two resolutions, where thin boundaries are whole."""
         if self._factor > 1:
             return _nearest(close_grains(boundary, max(1, round(min_size * self._factor**2))), self._shape)
         return close_grains(_resampled(boundary, self._shape), min_size)
+
+
+def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return how unsure a model is: Shannon's entropy of the class probabilities, in shares of the largest one.
+
+    The usual measure for the choice of what to annotate next (Settles, "Active learning literature
+    survey", University of Wisconsin, 2009, section 3.1): unlike the margin between the two best
+    classes it also grows where many classes are possible.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, (K, Y, X) float32
+        Their sum over K is 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X) uint8: 0 = sure, 255 = all classes are equally probable.
+
+    Examples
+    --------
+    >>> entropy(np.array([[[1, 0.5]], [[0, 0.5]]], np.float32))
+    array([[  0, 255]], dtype=uint8)
+    """
+    total = np.zeros(probabilities.shape[1:], np.float32)
+    for channel in probabilities:
+        total -= channel * np.log(np.maximum(channel, _TINY))
+    shares: NDArray[np.float32] = total * np.float32(255 / np.log(len(probabilities)))
+    return np.asarray(shares.round().clip(0, 255), np.uint8)
 
 
 def _resampled(part: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.resampling import sample_windows
-from napari_microcnn.events import Finished, Job, Notice, TileDone
+from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.answer import Answer, PlaneAnswer
@@ -37,6 +37,9 @@ class Segmentation(Answer):
         no rule for objects.
     probabilities : numpy.ndarray or None
         (..., K, Y, X) float32, in the order of the model's classes, where asked for.
+    uncertainty : numpy.ndarray or None
+        (..., Y, X) uint8, where asked for: 0 = sure, 255 = all classes are equally probable; see
+        `napari_microcnn.predict.answer.entropy`.
     views : tuple of tuple of float
         Resampling before the network, for every plane: usually one factor; where there are more,
         the answers were averaged.
@@ -88,11 +91,43 @@ def segment(
     """
     config = config or SegmentConfig()
     model = model if isinstance(model, Model) else load_model(model)
+    predictor = TilePredictor(model, config)
+    whole, used = yield from answer(micrograph, model, predictor, config)
+    yield Finished(
+        Segmentation(
+            whole.classes,
+            whole.labels,
+            whole.probabilities,
+            whole.uncertainty,
+            used,
+            micrograph,
+            model,
+            config,
+            predictor.device.type,
+            str(predictor.precision).removeprefix("torch."),
+        )
+    )
+
+
+def answer(
+    micrograph: Micrograph, model: Model, predictor: TilePredictor, config: SegmentConfig, *, objects: bool = True
+) -> Generator[Event, None, tuple[Answer, tuple[tuple[float, ...], ...]]]:
+    """Predict all planes; returns the answer and the magnifications used, for every plane.
+
+    Parameters
+    ----------
+    micrograph, model, config
+        As for `segment`.
+    predictor : TilePredictor
+        Of this model.
+    objects : bool
+        Whether objects are numbered, which takes longer than all the rest for large images of grains.
+    """
     rule = _object_rule(model, config)
     convert, remark = _conversion(model, micrograph.channels)
     if remark:
         yield Notice(remark)
-    predictor, clock = TilePredictor(model, config), _Clock(int(np.prod(micrograph.stack_shape)))
+    clock = _Clock(int(np.prod(micrograph.stack_shape)))
     answers, used, told = [], [], set[str]()
     for index, plane in micrograph.planes():
         seen = convert(plane)
@@ -103,9 +138,10 @@ def segment(
             told.add(remark)
         clock.expect(len(views))
         shape = int(plane.shape[0]), int(plane.shape[1])
+        keep = {"keep_probabilities": config.keep_probabilities, "keep_uncertainty": config.keep_uncertainty}
         gathered = []
         for factor in views:
-            gathered.append(PlaneAnswer(model, rule, shape, factor, keep_probabilities=config.keep_probabilities))
+            gathered.append(PlaneAnswer(model, rule if objects else None, shape, factor, **keep))
             source = at_magnification(seen, factor)
             limits = None if source is seen else limits_of(sample_windows(source, side=_SAMPLE))
             for event in predictor.tiles(source, limits):
@@ -117,20 +153,7 @@ def segment(
         gathered[0].average(gathered[1:])
         answers.append(gathered[0].finish(config.min_size))
         used.append(views)
-    whole = Answer.stack(answers, micrograph.stack_shape)
-    yield Finished(
-        Segmentation(
-            whole.classes,
-            whole.labels,
-            whole.probabilities,
-            tuple(used),
-            micrograph,
-            model,
-            config,
-            predictor.device.type,
-            str(predictor.precision).removeprefix("torch."),
-        )
-    )
+    return Answer.stack(answers, micrograph.stack_shape), tuple(used)
 
 
 def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
@@ -205,13 +228,18 @@ class _Clock:
         self._planes -= 1
 
     def tile_done(
-        self, tile: Tile, plane: tuple[int, ...], region: tuple[slice, slice], classes: NDArray[np.uint8]
+        self,
+        tile: Tile,
+        plane: tuple[int, ...],
+        region: tuple[slice, slice],
+        classes: NDArray[np.uint8],
+        uncertainty: NDArray[np.uint8] | None,
     ) -> TileDone:
         self._latest = tile.total
         done = self._before + tile.done
         total = self._before + tile.total * self._views
         left = (time.monotonic() - self._start) * (total - done) / done
-        return TileDone(done, total, plane, region, classes, left)
+        return TileDone(done, total, plane, region, classes, left, uncertainty)
 
     def view_done(self) -> None:
         """End one look at a plane."""

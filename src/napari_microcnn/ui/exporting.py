@@ -102,5 +102,6 @@ def _command(micrograph: Micrograph, order: ExportOrder) -> str:
         return ""
     usual = SegmentConfig().model_dump()
     given = {name: value for name, value in order.settings.items() if value != usual.get(name)}
-    given.pop("keep_probabilities", None)
+    for wish in ("keep_probabilities", "keep_uncertainty"):
+        given.pop(wish, None)
     return command_line("segment", [micrograph.path or micrograph.name], model=order.made_by, o=order.folder, **given)
