@@ -13,7 +13,7 @@ from napari_microcnn.config import ClassInfo, UNetConfig
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
-from napari_microcnn.train import LoopSettings, loop, segmentation_loss, train_loop
+from napari_microcnn.train import LoopSettings, clock, segmentation_loss, train_loop
 
 CLASSES = tuple(ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (0, 1))
 
@@ -94,7 +94,7 @@ def test_patience_ends_it() -> None:
 
 def test_time_ends_it_even_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(10_000))
-    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(clock.time, "monotonic", lambda: float(next(seconds)))
     events, best, _ = run(LoopSettings(minutes=1, steps_per_epoch=5))
     assert 1 < len(events) < 60
     assert isinstance(events[-1], EpochDone)
@@ -134,11 +134,11 @@ def test_a_loss_that_is_no_number_does_not_spoil_the_weights() -> None:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    clock = loop._Clock(LoopSettings(epochs=10, steps_per_epoch=10))
+    ticking = clock.Clock(10, None, 10)
     rates = []
     for _ in range(100):
-        clock.step()
-        rates.append(clock.rate())
+        ticking.step()
+        rates.append(ticking.rate())
     assert rates[0] < 0.3
     assert max(rates) == pytest.approx(1, abs=0.01)
     assert rates[-1] == pytest.approx(0.02, abs=0.01)

@@ -94,7 +94,9 @@ def to_targets(annotation: NDArray[Any], class_ids: Sequence[int], dense: bool) 
     >>> to_targets(np.array([[0, 1, 7]]), [1, 7], dense=False)
     array([[255,   0,   1]], dtype=uint8)
     """
-    values, inverse = np.unique(annotation, return_inverse=True)
+    # Sorting sixteen million pixels takes two seconds, looking them up a tenth of one.
+    small = annotation.dtype.itemsize == 1 and annotation.dtype.kind in "bu"
+    values = np.flatnonzero(np.bincount(annotation.ravel(), minlength=256)) if small else np.unique(annotation)
     index_of = {class_id: index for index, class_id in enumerate(class_ids)}
     if not dense:
         index_of[0] = IGNORE
@@ -105,5 +107,9 @@ def to_targets(annotation: NDArray[Any], class_ids: Sequence[int], dense: bool) 
             f"{', '.join(str(class_id) for class_id in class_ids)}"
             f"{'' if dense else ', and 0 means not annotated'}."
         )
-    table = np.array([index_of[int(value)] for value in values], np.uint8)
-    return table[inverse].reshape(annotation.shape)
+    indices = np.array([index_of[int(value)] for value in values], np.uint8)
+    if not small:
+        return indices[np.searchsorted(values, annotation)]
+    table = np.zeros(256, np.uint8)
+    table[values] = indices
+    return table[annotation.astype(np.uint8, copy=False)]

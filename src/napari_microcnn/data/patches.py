@@ -48,9 +48,18 @@ def read_source(data: Annotated, targets: NDArray[np.uint8], margin: int) -> Sou
     margin : int
         As far as a patch can reach beyond the annotation.
     """
-    rows, columns = (np.flatnonzero((targets != IGNORE).any(axis=axis)) for axis in (1, 0))
-    box = tuple(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin) for line in (rows, columns))
+    box = annotated_box(targets, margin)
     return Source(np.asarray(data.image[box]), targets[box], intensity_limits(data.image))
+
+
+def annotated_box(targets: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:
+    """Return rows and columns that hold all annotated pixels, of which there is one, and `margin` around them."""
+    annotated = targets != IGNORE
+    rows, columns = (np.flatnonzero(annotated.any(axis=axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
+    )
 
 
 def crop(source: Source, top: int, left: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -80,27 +89,37 @@ def _mirrored(start: int, count: int, length: int) -> tuple[NDArray[np.intp], ND
 
 
 class PatchSampler:
-    """Draws squares around annotated pixels, every class equally often.
+    """Draws squares around annotated pixels, every class equally often unless told otherwise.
 
     Parameters
     ----------
     sources : sequence of Source
     classes : int
-        Number of classes; each must be annotated somewhere.
+        Number of classes; those without an annotated pixel are left out.
     side : int
         Side of the squares in pixels.
     reach : int
         The annotated pixel lies up to this far from the centre, in both directions.
     rng : numpy.random.Generator
+    shares : numpy.ndarray, (K,) float, optional
+        Part of the squares that lie around every class.
     """
 
     def __init__(
-        self, sources: Sequence[Source], classes: int, side: int, reach: int, rng: np.random.Generator
+        self,
+        sources: Sequence[Source],
+        classes: int,
+        side: int,
+        reach: int,
+        rng: np.random.Generator,
+        shares: NDArray[np.float64] | None = None,
     ) -> None:
         self._sources, self._side, self._reach, self._rng = sources, side, reach, rng
-        self._places = [self._places_of(index) for index in range(classes)]
-        if any(len(places) == 0 for places in self._places):
-            raise ValueError("Every class needs at least one annotated pixel to draw patches from.")
+        self._shares = shares
+        found = [self._places_of(index) for index in range(classes)]
+        self._places = [places for places in found if len(places)]
+        if not self._places:
+            raise ValueError("There is no annotated pixel to draw patches from; annotate some of every class.")
 
     def _places_of(self, index: int) -> NDArray[np.int32]:
         """Return (source, row, column) of every pixel of a class."""
@@ -113,7 +132,7 @@ class PatchSampler:
     def draw(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return `count` squares: images (N, C, S, S) float32 and targets (N, S, S) uint8."""
         pairs = []
-        for index in self._rng.integers(len(self._places), size=count):
+        for index in self._rng.choice(len(self._places), size=count, p=self._shares):
             places = self._places[index]
             number, row, column = places[self._rng.integers(len(places))]
             shift = self._rng.integers(-self._reach, self._reach + 1, size=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,9 +14,11 @@ from torch import Tensor
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
+from napari_microcnn.train.clock import Clock
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
 Loss: TypeAlias = Callable[[Tensor, Any], Tensor]
+Validate: TypeAlias = Callable[[UNet], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,83 @@ class LoopSettings:
     bfloat16: bool = False
 
 
+class Training:
+    """A running training. What it learns from can be exchanged between two steps.
+
+    Attributes
+    ----------
+    net : UNet
+        In training; `averaged` holds its moving average, which is what is judged and kept.
+    batches, loss, validate
+        As for `train_loop`.
+    best : Model or None
+        The best snapshot so far.
+    epoch, batch : int
+        Where the training is, counted from 1; `batch` is 0 after the validation of an epoch.
+    """
+
+    def __init__(
+        self, net: UNet, batches: Batches, loss: Loss, validate: Validate, snapshot: Callable[[UNet], Model],
+        settings: LoopSettings,
+    ) -> None:  # fmt: skip
+        self.net, self.batches, self.loss, self.validate, self.settings = net, batches, loss, validate, settings
+        self.clock = Clock(settings.epochs, settings.minutes, settings.steps_per_epoch)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.25 times as fast on a CPU
+        self.optimiser = torch.optim.AdamW(
+            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.averaged = Average(net, settings.averaging)
+        self.best: Model | None = None
+        self.epoch = self.batch = 0
+        self._snapshot = snapshot
+        self._best_score, self._improved_at = (-math.inf, -math.inf), 0
+
+    @property
+    def over(self) -> bool:
+        """Whether a limit is reached, or nothing has improved for long."""
+        stale = self.epoch - self._improved_at >= self.settings.patience
+        return self.best is not None and (self.clock.over() or stale)
+
+    def step(self) -> float:
+        """Take one optimisation step and return its loss."""
+        self.clock.step()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * self.clock.rate()
+        loss = _optimise(self.net, self.optimiser, next(self.batches), self.loss, self.settings.bfloat16)
+        self.averaged.update()
+        return loss
+
+    def judge(self, loss: float) -> EpochDone:
+        """Validate at the end of an epoch with this mean loss, and keep the weights if they are the best."""
+        validation_loss, iou = self.validate(self.averaged.net)
+        score = (iou, -validation_loss)
+        better = self.best is None or score > self._best_score
+        take = better or iou > self._best_score[0] - self.settings.tolerance
+        if better:
+            self._best_score, self._improved_at = score, self.epoch
+        self.best = self._snapshot(self.averaged.net) if take else self.best
+        model = self.best if take else None
+        return EpochDone(self.epoch, loss, validation_loss, iou, model, self.clock.seconds_left())
+
+    def judge_again(self) -> None:
+        """Score the best model anew, because what it is judged on has changed, and be patient again."""
+        self._improved_at = self.epoch
+        if self.best is not None:
+            net = self.best.net.to(next(self.net.parameters()).device)
+            validation_loss, iou = self.validate(net)
+            net.to("cpu")
+            self._best_score = (iou, -validation_loss)
+
+
 def train_loop(
     net: UNet,
     batches: Batches,
     *,
     loss: Loss,
-    validate: Callable[[UNet], tuple[float, float]],
+    validate: Validate,
     snapshot: Callable[[UNet], Model],
     settings: LoopSettings,
+    between: Callable[[Training], Iterator[Event]] | None = None,
 ) -> Generator[Event, None, Model]:
     """Train a network; yields `BatchDone` and `EpochDone`, returns the best model.
 
@@ -82,6 +152,9 @@ def train_loop(
         Network -> detached copy, called when an epoch is the best so far.
     settings : LoopSettings
         Limits and rates.
+    between : callable, optional
+        Called after every batch and after every validation; its events are passed on. It may
+        change what the training learns from.
 
     Returns
     -------
@@ -89,32 +162,23 @@ def train_loop(
         The snapshot with the highest IoU, then the lowest validation loss; with a tolerance the
         last one whose IoU is within it.
     """
-    clock = _Clock(settings)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.25 times as fast on a CPU
-    optimiser = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    averaged = _Average(net, settings.averaging)
-    best, best_score, improved_at, epoch = None, (-math.inf, -math.inf), 0, 0
-    while best is None or not (clock.over(epoch) or epoch - improved_at >= settings.patience):
-        epoch += 1
+    training = Training(net, batches, loss, validate, snapshot, settings)
+    while training.best is None or not training.over:
+        training.epoch += 1
         losses = []
         for batch in range(1, settings.steps_per_epoch + 1):
-            clock.step()
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * clock.rate()
-            losses.append(_optimise(net, optimiser, next(batches), loss, settings.bfloat16))
-            averaged.update()
-            yield BatchDone(epoch, batch, settings.steps_per_epoch, losses[-1], clock.seconds_left())
-            if best is not None and clock.out_of_time():
+            training.batch = batch
+            losses.append(training.step())
+            yield BatchDone(training.epoch, batch, settings.steps_per_epoch, losses[-1], training.clock.seconds_left())
+            if between is not None:
+                yield from between(training)
+            if training.best is not None and training.clock.out_of_time():
                 break
-        validation_loss, iou = validate(averaged.net)
-        score = (iou, -validation_loss)
-        take = best is None or score > best_score or iou > best_score[0] - settings.tolerance
-        if best is None or score > best_score:
-            best_score, improved_at = score, epoch
-        best = snapshot(averaged.net) if take else best
-        mean = sum(losses) / len(losses)
-        yield EpochDone(epoch, mean, validation_loss, iou, best if take else None, clock.seconds_left())
-    return best
+        training.batch = 0
+        yield training.judge(sum(losses) / len(losses))
+        if between is not None:
+            yield from between(training)
+    return training.best
 
 
 def _optimise(
@@ -134,8 +198,20 @@ def _optimise(
     return float(value.detach())
 
 
-class _Average:
-    """Exponential moving average of weights and batch statistics."""
+class Average:
+    """Exponential moving average of weights and batch statistics.
+
+    Parameters
+    ----------
+    net : UNet
+    decay : float
+        0 switches it off: then `net` is the network itself.
+
+    Attributes
+    ----------
+    net : UNet
+        The averaged network, in inference mode.
+    """
 
     def __init__(self, net: UNet, decay: float) -> None:
         self._source, self._decay, self._steps = net, decay, 0
@@ -154,46 +230,6 @@ class _Average:
             else:
                 mean.copy_(value)
 
-
-class _Clock:
-    """How far the training is, by epochs or by time."""
-
-    WARM_UP = 0.05
-    LAST = 0.02
-
-    def __init__(self, settings: LoopSettings) -> None:
-        self._epochs, self._per_epoch = settings.epochs, settings.steps_per_epoch
-        self._seconds = None if settings.minutes is None else 60 * settings.minutes
-        self._start, self._steps = time.monotonic(), 0
-
-    def step(self) -> None:
-        self._steps += 1
-
-    def _by_time(self) -> float:
-        return 0.0 if self._seconds is None else (time.monotonic() - self._start) / self._seconds
-
-    def _by_epochs(self) -> float:
-        return 0.0 if self._epochs is None else self._steps / (self._epochs * self._per_epoch)
-
-    def out_of_time(self) -> bool:
-        return self._by_time() >= 1
-
-    def over(self, epoch: int) -> bool:
-        return self.out_of_time() or (self._epochs is not None and epoch >= self._epochs)
-
-    def rate(self) -> float:
-        """Return the learning rate as a fraction of the largest: a short rise, then half a cosine."""
-        if self._epochs is None and self._seconds is None:
-            return min(1.0, self._steps / 50)
-        progress = min(1.0, self._by_epochs() if self._epochs else self._by_time())
-        if progress < self.WARM_UP:
-            return max(self.LAST, progress / self.WARM_UP)
-        fall = (progress - self.WARM_UP) / (1 - self.WARM_UP)
-        return self.LAST + (1 - self.LAST) * 0.5 * (1 + math.cos(math.pi * fall))
-
-    def seconds_left(self) -> float | None:
-        """Estimate from the time so far; None where there is no limit or nothing to reckon from."""
-        progress = max(self._by_time(), self._by_epochs())
-        if progress <= 0:
-            return None
-        return max(0.0, (time.monotonic() - self._start) * (1 / progress - 1))
+    def forget(self) -> None:
+        """Let the average be short again: after a change the weights before it count less."""
+        self._steps = min(self._steps, 10)

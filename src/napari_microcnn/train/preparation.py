@@ -117,11 +117,19 @@ def prepare(
         sources.append(source)
     fixed = [one.validation for one, _ in used]
     train, validation = _split(sources, fixed, classes, rng, notices)
-    counts = count_pixels([source.targets for source in train], len(classes)).astype(float)
+    return TrainingData(train, validation, class_weights(train, len(classes), config.dense), notices)
+
+
+def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArray[np.float32]:
+    """Return the weight of every class in the loss, (K,) with a mean of 1; that of a class without annotation is 1."""
+    counts = count_pixels([source.targets for source in sources], classes).astype(float)
+    present = counts > 0
     # Strokes say nothing about how frequent a class is; dense masks do, so there rare classes count less extra.
-    weights = (counts.sum() / counts) ** (0.5 if config.dense else 1.0)
+    weights = (counts.sum() / counts[present]) ** (0.5 if dense else 1.0)
     weights = np.minimum(weights / weights.min(), 20.0)
-    return TrainingData(train, validation, (weights / weights.mean()).astype(np.float32), notices)
+    result = np.ones(classes, np.float32)
+    result[present] = weights / weights.mean()
+    return result
 
 
 def _check_pixels(one: Annotated, source: Source) -> list[str]:
