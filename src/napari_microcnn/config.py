@@ -5,6 +5,7 @@ Forms, command line and saved models are derived from these models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +26,13 @@ PRESETS: dict[Preset, str] = {
 }
 """What every preset is for, in one line."""
 
+_NAMED = {
+    "particles": ("particle", "precipitate", "carbide", "inclusion"),
+    "boundaries": ("boundar", "border"),
+    "thin": ("crack", "fissure", "pore", "void"),
+    "defects": ("defect", "flaw", "crack", "pore", "void", "inclusion"),
+}
+
 
 class Settings(BaseModel):
     """Base of all settings: frozen, nothing unknown accepted."""
@@ -38,6 +46,35 @@ class ClassInfo(Settings):
     id: int = Field(ge=0, le=254, description="Value in class maps and annotations")
     name: str = Field(min_length=1, max_length=80)
     colour: Colour
+
+
+def focus_of(preset: Preset, classes: Sequence[ClassInfo], focus: int | None = None) -> ClassInfo | None:
+    """Return the class that a preset is about; None for phases, which are all alike.
+
+    Parameters
+    ----------
+    preset : str
+    classes : sequence of ClassInfo
+    focus : int, optional
+        Its id. Without one it is the first class with a fitting name, or else the last class.
+
+    Raises
+    ------
+    ValueError
+        If there is no class with this id.
+    """
+    if preset == "phases" or not classes:
+        return None
+    if focus is not None:
+        found = next((info for info in classes if info.id == focus), None)
+        if found is None:
+            raise ValueError(
+                f"The preset {preset!r} should be about class {focus}, but the classes are "
+                f"{', '.join(str(info.id) for info in classes)}; choose one of them."
+            )
+        return found
+    words = _NAMED[preset]
+    return next((info for info in classes if any(word in info.name.lower() for word in words)), classes[-1])
 
 
 class ObjectRule(Settings):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from napari_microcnn.train import ConfusionMatrix
+from napari_microcnn.train.metrics import LEAST_UNITS, bootstrap_spread
 
 TRUTH = torch.tensor([0, 0, 0, 1, 1, 2, 255, 2])
 FOUND = torch.tensor([0, 0, 1, 1, 0, 2, 1, 255])
@@ -40,3 +42,22 @@ def test_classes_that_do_not_occur_do_not_count() -> None:
 
 def test_nothing_seen_is_no_success() -> None:
     assert ConfusionMatrix(2).mean_iou() == 0
+
+
+def test_the_spread_is_that_of_the_mean_over_pieces() -> None:
+    rng = np.random.default_rng(1)
+    right = rng.integers(50, 100, 40)
+    counts = np.zeros((40, 2, 2), np.int64)
+    counts[:, 0, 0] = counts[:, 1, 1] = right
+    counts[:, 0, 1] = counts[:, 1, 0] = 100 - right
+    # Both classes have the IoU right / (200 - right): its spread follows from that of the mean of `right`.
+    mean = right.mean()
+    expected = right.std() / math.sqrt(40) * 200 / (200 - mean) ** 2
+    assert bootstrap_spread(counts) == pytest.approx(expected, rel=0.2)
+    assert bootstrap_spread(counts) == bootstrap_spread(counts)
+
+
+def test_equal_pieces_have_no_spread_and_few_pieces_tell_none() -> None:
+    counts = np.tile(np.array([[8, 2], [1, 9]]), (LEAST_UNITS, 1, 1))
+    assert bootstrap_spread(counts) == pytest.approx(0)
+    assert bootstrap_spread(counts[1:]) is None

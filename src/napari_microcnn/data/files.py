@@ -40,5 +40,5 @@ def read_annotated(
 def _numbered(annotation: NDArray[Any]) -> NDArray[Any]:
     """Turn the white of a black and white mask into 1: other programs save masks so, and 255 can be no class."""
     if annotation.dtype == np.uint8 and set(np.flatnonzero(np.bincount(annotation.ravel()))) == {0, 255}:
-        return (annotation == 255).astype(np.uint8)
+        annotation = (annotation == 255).astype(np.uint8)
     return annotation

@@ -115,11 +115,12 @@ class PatchSampler:
         shares: NDArray[np.float64] | None = None,
     ) -> None:
         self._sources, self._side, self._reach, self._rng = sources, side, reach, rng
-        self._shares = shares
         found = [self._places_of(index) for index in range(classes)]
         self._places = [places for places in found if len(places)]
         if not self._places:
             raise ValueError("There is no annotated pixel to draw patches from; annotate some of every class.")
+        kept = None if shares is None else shares[[len(places) > 0 for places in found]]
+        self._shares = None if kept is None else kept / kept.sum()
 
     def _places_of(self, index: int) -> NDArray[np.int32]:
         """Return (source, row, column) of every pixel of a class."""

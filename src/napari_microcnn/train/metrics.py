@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_microcnn.data import IGNORE
+
+_RESAMPLES = 200
+LEAST_UNITS = 4
+"""From fewer pieces nobody can tell how much they differ."""
 
 
 class ConfusionMatrix:
@@ -57,3 +63,31 @@ class ConfusionMatrix:
         """Mean of `iou` over the classes that occur or are predicted; 0 without any pixel."""
         mean = float(self.iou().nanmean())
         return 0.0 if mean != mean else mean
+
+
+def bootstrap_spread(counts: NDArray[np.int64]) -> float | None:
+    """Return the standard error of a mean IoU by the bootstrap over the pieces that were judged.
+
+    The pieces (squares or images) are drawn anew with replacement, 200 times, always in the same
+    way; the standard deviation of the mean IoU over these draws is returned.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray, (U, K, K) int64
+        One confusion matrix per piece, true classes in rows.
+
+    Returns
+    -------
+    float or None
+        None for fewer than `LEAST_UNITS` pieces.
+    """
+    units, classes = counts.shape[:2]
+    if units < LEAST_UNITS:
+        return None
+    times = np.random.default_rng(0).multinomial(units, np.full(units, 1 / units), size=_RESAMPLES)
+    drawn = (times @ counts.reshape(units, -1)).reshape(-1, classes, classes)
+    right = np.diagonal(drawn, axis1=1, axis2=2).astype(float)
+    union = drawn.sum(axis=1) + drawn.sum(axis=2) - right
+    seen = union > 0
+    iou = np.divide(right, union, out=np.zeros_like(right), where=seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    return float(iou.std(ddof=1))

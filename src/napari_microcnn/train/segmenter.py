@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import napari_microcnn
@@ -23,9 +24,10 @@ from napari_microcnn.models import Model, save_model
 from napari_microcnn.train.loop import Batches, LoopSettings, train_loop
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, check_classes, prepare
+from napari_microcnn.train.presets import recipe_of
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.start import initialised, resumed
-from napari_microcnn.train.validation import Validator
+from napari_microcnn.train.validation import Validator, judged
 
 STEPS_PER_EPOCH = 10
 """About two seconds on two processor cores: curves and preview move, validation costs little."""
@@ -78,6 +80,7 @@ def train_segmenter(
     device = resolve_device(config.device)
     rng = np.random.default_rng(config.seed)
     check_classes(classes, config.dense)
+    recipe = recipe_of(config, classes)
     channels = data[0].channels if data else 1
     net, notices = (resumed(resume, channels, classes), []) if resume else initialised(config, channels, classes)
     step: int = 2**net.config.depth
@@ -92,21 +95,24 @@ def train_segmenter(
     draft = Model(
         net,
         tuple(classes),
-        resume.objects if resume else None,
+        recipe.objects or (resume.objects if resume else None),
         _common_calibration(data),
         provenance=_origin(data, config),
     )
     loop = train_loop(
         net,
-        _batches(prepared, config, patch, side, rng, device),
+        _batches(prepared, config, patch, side, rng, device, recipe.shares),
         loss=partial(
-            _loss, weights=torch.from_numpy(prepared.weights).to(device), edges=0.0 if config.dense else EDGES
+            _loss,
+            weights=torch.from_numpy(recipe.balanced(prepared.weights)).to(device),
+            edges=0.0 if config.dense else EDGES * recipe.edges,
+            extra=recipe.extra,
         ),
         validate=shown.watching(validator) if shown else validator,
         snapshot=draft.snapshot,
         settings=_loop_settings(config, device),
     )
-    best = yield from _saving(loop, checkpoint, shown)
+    best = yield from _saving(judged(loop, validator, _held_out(data)), checkpoint, shown)
     yield Finished(best)
 
 
@@ -122,19 +128,32 @@ def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
     )
 
 
-def _loss(logits: Tensor, truth: tuple[Tensor, Tensor], weights: Tensor, edges: float) -> Tensor:
+def _loss(
+    logits: Tensor,
+    truth: tuple[Tensor, Tensor],
+    weights: Tensor,
+    edges: float,
+    extra: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
     """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours."""
     targets, images = truth
     loss = segmentation_loss(logits, targets, weights)
+    loss = loss + extra(logits, targets) if extra is not None else loss
     return loss + edges * edge_loss(logits, images) if edges else loss
 
 
 def _batches(
-    data: TrainingData, config: TrainConfig, patch: int, side: int, rng: np.random.Generator, device: torch.device
+    data: TrainingData,
+    config: TrainConfig,
+    patch: int,
+    side: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    shares: NDArray[np.float64] | None,
 ) -> Batches:
     """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
     generator = torch.Generator(device).manual_seed(config.seed)
-    sampler = PatchSampler(data.train, len(data.weights), side, reach=patch * 3 // 8, rng=rng)
+    sampler = PatchSampler(data.train, len(data.weights), side, reach=patch * 3 // 8, rng=rng, shares=shares)
     while True:
         images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
         if config.augment:
@@ -184,6 +203,12 @@ def _common_calibration(data: Sequence[Annotated]) -> Calibration | None:
         return None
     same = all(np.allclose(other.to(first.unit).pixel_size, first.pixel_size, rtol=0.01) for other in found if other)
     return first if same else None
+
+
+def _held_out(data: Sequence[Annotated]) -> str:
+    """Return what the network is judged on, in words."""
+    marked = [one.name for one in data if one.validation]
+    return f"images marked for validation: {', '.join(marked)}" if marked else "held-out annotation"
 
 
 def _origin(data: Sequence[Annotated], config: TrainConfig) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from napari_microcnn.data import IGNORE
 from napari_microcnn.data.patches import Source, crop
+from napari_microcnn.events import EpochDone, Event
+from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train.losses import segmentation_loss
-from napari_microcnn.train.metrics import ConfusionMatrix
+from napari_microcnn.train.metrics import LEAST_UNITS, ConfusionMatrix, bootstrap_spread
 
 MOST_SQUARES = 24
 _BATCH = 8
@@ -30,25 +34,71 @@ class Validator:
         Side of the squares; the network must take it.
     rng : numpy.random.Generator
     device : torch.device
+
+    Attributes
+    ----------
+    spread : float or None
+        Standard error of the mean IoU that was told last, by `bootstrap_spread` over the images
+        where at least `LEAST_UNITS` are held out, which tells how much images differ, and else
+        over the squares.
     """
 
     def __init__(self, sources: Sequence[Source], side: int, rng: np.random.Generator, device: torch.device) -> None:
-        pairs = [pair for source in sources for pair in _squares(source, side, rng, -(-MOST_SQUARES // len(sources)))]
+        most = -(-MOST_SQUARES // len(sources))
+        found = [_squares(source, side, rng, most) for source in sources]
+        pairs = [pair for squares in found for pair in squares]
+        by_image = len(sources) >= LEAST_UNITS
+        sizes = [len(squares) for squares in found]
+        self._units = np.repeat(np.arange(len(sizes)), sizes) if by_image else np.arange(len(pairs))
+        self.pieces = "images" if by_image else "squares"
+        self.spread: float | None = None
         self._images = torch.from_numpy(np.stack([image for image, _ in pairs])).to(device)
         self._targets = torch.from_numpy(np.stack([targets for _, targets in pairs])).to(device)
 
     @torch.inference_mode()
     def __call__(self, net: UNet) -> tuple[float, float]:
         """Return the loss and the mean IoU of a network in inference mode."""
-        scores, losses = ConfusionMatrix(net.config.classes), []
+        losses, pieces = [], [ConfusionMatrix(net.config.classes) for _ in range(self._units[-1] + 1)]
         images, targets = self._images, self._targets
         for start in range(0, len(images), _BATCH):
             batch = images[start : start + _BATCH].contiguous(memory_format=torch.channels_last)
             truth = targets[start : start + _BATCH].long()
             logits: Tensor = net(batch).float()
-            scores.update(truth, logits.argmax(dim=1))
+            for unit, one, other in zip(self._units[start : start + _BATCH], truth, logits.argmax(dim=1), strict=True):
+                pieces[unit].update(one, other)
             losses.append(float(segmentation_loss(logits, truth)))
-        return sum(losses) / len(losses), scores.mean_iou()
+        whole = ConfusionMatrix(net.config.classes)
+        whole.counts = torch.stack([piece.counts for piece in pieces]).sum(dim=0)
+        self.spread = bootstrap_spread(np.stack([piece.counts.numpy() for piece in pieces]))
+        return sum(losses) / len(losses), whole.mean_iou()
+
+
+def judged(loop: Generator[Event, None, Model], validator: Validator, origin: str) -> Generator[Event, None, Model]:
+    """Pass on the events of a training; epochs and models get the spread of the IoU, and say where it is from.
+
+    Parameters
+    ----------
+    loop : generator
+        Yields events and returns the best model.
+    validator : Validator
+        What judges its epochs.
+    origin : str
+        What is held out, in a few words, for the model's provenance.
+    """
+    best: Model | None = None
+    for event in loop:
+        if not isinstance(event, EpochDone):
+            yield event
+            continue
+        spread = validator.spread
+        if event.model is not None:
+            told: dict[str, Any] = {"mean_iou": event.iou, "spread": spread, "epoch": event.epoch, "on": origin}
+            told["method"] = f"bootstrap over {validator.pieces}"
+            best = replace(event.model, provenance={**event.model.provenance, "validation": told})
+        yield replace(event, iou_spread=spread, model=best if event.best else None)
+    if best is None:
+        raise RuntimeError("The training ended before its first epoch.")
+    return best
 
 
 def _squares(

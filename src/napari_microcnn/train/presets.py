@@ -1,0 +1,77 @@
+"""What a preset changes in a training: the loss, where patches are drawn, and what the model numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_microcnn.config import ClassInfo, ObjectRule, Preset, TrainConfig, focus_of
+from napari_microcnn.train.thin import thin_loss
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How to train with a preset.
+
+    Attributes
+    ----------
+    objects : ObjectRule or None
+        What the trained model numbers.
+    shares : numpy.ndarray or None, (K,) float
+        How often patches are drawn around every class; None: equally often.
+    extra : callable or None
+        (logits (N, K, H, W), targets (N, H, W)) -> scalar that is added to the loss.
+    edges : float
+        Factor of the loss that keeps classes from changing where the image does not: it wipes out
+        lines of a pixel.
+    balance : float
+        Exponent of the class weights: 1 makes up for rare classes in full, 0 not at all. Where
+        `extra` does that already, weights would make thin things thick.
+    """
+
+    objects: ObjectRule | None = None
+    shares: NDArray[np.float64] | None = None
+    extra: Callable[[Tensor, Tensor], Tensor] | None = None
+    edges: float = 1.0
+    balance: float = 1.0
+
+    def balanced(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the class weights, (K,) float32 of mean 1, as far as they should count."""
+        changed = np.power(weights, np.float32(self.balance))
+        balanced: NDArray[np.float32] = changed / changed.mean()
+        return balanced
+
+
+_RARE: dict[Preset, tuple[float, float, float]] = {"thin": (1.0, 0.2, 0.0), "defects": (0.0, 0.5, 0.0)}
+"""Of the presets for thin and rare things: weight of the centreline loss, edges, balance."""
+
+_SHARE = 0.5
+"""Part of the patches that lie around a rare class."""
+
+
+def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo]) -> Recipe:
+    """Return what the preset of a training means for its classes.
+
+    Raises
+    ------
+    ValueError
+        If the class that it should be about does not exist.
+    """
+    focus = focus_of(config.preset, classes, config.focus)
+    if focus is None:
+        return Recipe()
+    kind: Literal["grains", "particles"] = "grains" if config.preset == "boundaries" else "particles"
+    objects = ObjectRule(kind=kind, class_id=focus.id)
+    if config.preset not in _RARE:
+        return Recipe(objects)
+    lines, edges, balance = _RARE[config.preset]
+    index = [info.id for info in classes].index(focus.id)
+    shares = np.full(len(classes), (1 - _SHARE) / (len(classes) - 1))
+    shares[index] = _SHARE
+    return Recipe(objects, shares, partial(thin_loss, focus=index, lines=lines), edges, balance)
