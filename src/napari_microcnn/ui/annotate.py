@@ -19,6 +19,7 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import ModelChoice
 from napari_microcnn.ui.classes import ClassList
 from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.guide import GuidePanel
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairs import PairTable
 from napari_microcnn.ui.plots import TrainingCurves
@@ -54,6 +55,8 @@ class AnnotateDock(Dock):
         self._connect()
         self._adopt_classes()
         self._follow_theme()
+        self.guide = GuidePanel(self)
+        self.add_section("Where to paint next", self.guide)
         self.set_running(False)
 
     def _lay_out(self) -> None:

@@ -18,6 +18,8 @@ from napari_microcnn.ui.session import Session
 
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
 _OPEN = "Open file …"
+_AIDS = ("uncertainty", "region", "selection")
+"""Roles of layers that only show something: nobody works on them."""
 
 
 class _Menu(QComboBox):
@@ -54,7 +56,7 @@ class LayerChoice(_Menu, Generic[AnyLayer]):
         self, viewer: ViewerModel, kind: type[AnyLayer], none_text: str, without: Collection[str] = ()
     ) -> None:
         super().__init__()
-        self._without = without
+        self._without = (*without, *_AIDS)
         self._viewer = viewer
         self._kind = kind
         self._none_text = none_text

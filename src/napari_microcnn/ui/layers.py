@@ -106,6 +106,24 @@ def shape_of(layer: Image) -> tuple[int, ...]:
     return shape[:-1] if layer.rgb else shape
 
 
+def current_plane(viewer: ViewerModel, layer: Layer) -> tuple[int, ...]:
+    """Return the stack index of the plane of a layer that the window shows; empty for a single image."""
+    ndim = len(shape_of(layer)) if isinstance(layer, Image) else layer.ndim
+    lengths = layer.data[0].shape if getattr(layer, "multiscale", False) else layer.data.shape
+    steps = viewer.dims.current_step[-ndim:-2] if ndim > 2 else ()
+    return tuple(min(max(0, int(step)), int(n) - 1) for step, n in zip(steps, lengths, strict=False))
+
+
+@contextmanager
+def keeping_active(viewer: ViewerModel) -> Iterator[None]:
+    """Let the active layer stay the active one: a new layer would take the brush away."""
+    active = viewer.layers.selection.active
+    with _no_collection():
+        yield
+    if active is not None and active in viewer.layers:
+        viewer.layers.selection.active = active
+
+
 def class_colours(classes: Sequence[ClassInfo]) -> DirectLabelColormap:
     """Return the colours of classes; class 0 (background, or not annotated) is transparent."""
     return colours({None: "transparent", 0: "transparent", **{info.id: info.colour for info in classes if info.id}})
