@@ -37,6 +37,17 @@ def read_annotated(
     return Annotated(micrograph.pixels, _numbered(annotation), Path(image).name, micrograph.calibration, validation)
 
 
+def read_class_ids(labels: str | os.PathLike[str]) -> list[int]:
+    """Return the values that occur in a label image, sorted, as `read_annotated` understands them.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read.
+    """
+    return [int(value) for value in np.unique(_numbered(read_labels(labels)))]
+
+
 def _numbered(annotation: NDArray[Any]) -> NDArray[Any]:
     """Turn the white of a black and white mask into 1: other programs save masks so, and 255 can be no class."""
     if annotation.dtype == np.uint8 and set(np.flatnonzero(np.bincount(annotation.ravel()))) == {0, 255}:

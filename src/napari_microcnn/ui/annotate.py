@@ -6,28 +6,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from napari.layers import Image, Labels
 from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QWidget
 
 from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
-from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone
-from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone, score_of
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import ModelChoice
 from napari_microcnn.ui.classes import ClassList
+from napari_microcnn.ui.folders import ask_for_folders
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.guide import GuidePanel
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairs import PairTable
+from napari_microcnn.ui.planes import Plane, painted_planes
 from napari_microcnn.ui.plots import TrainingCurves
+from napari_microcnn.ui.presets import PresetChoice
 from napari_microcnn.ui.preview import LivePreview, region_in_view
 from napari_microcnn.ui.text import heading
 
 _FEW = ("minutes",)
-_ADVANCED = tuple(name for name in TrainConfig.model_fields if name not in (*_FEW, "init"))
+_ADVANCED = tuple(name for name in TrainConfig.model_fields if name not in (*_FEW, "init", "preset", "focus"))
 _START = (ClassInfo(id=1, name="class 1", colour=PALETTE[0]), ClassInfo(id=2, name="class 2", colour=PALETTE[1]))
 
 
@@ -42,6 +42,7 @@ class AnnotateDock(Dock):
         self.pairs = PairTable(self.viewer, lambda: self.classes.classes)
         self.init = ModelChoice(self.session, scratch="from scratch", follow=False)
         self.init.choose(TrainConfig().init or "")
+        self.preset = PresetChoice(self)
         self.form = SettingsForm(TrainConfig, _FEW)
         self.advanced = SettingsForm(TrainConfig, _ADVANCED)
         self.curves = TrainingCurves()
@@ -64,6 +65,7 @@ class AnnotateDock(Dock):
         self.body.addWidget(self.pairs)
         self.body.addWidget(self.classes)
         self.body.addWidget(heading("Training"))
+        self.body.addWidget(self.preset)
         row = QFormLayout()
         row.addRow("Start from", self.init)
         self.body.addLayout(row)
@@ -100,6 +102,7 @@ class AnnotateDock(Dock):
         self.classes.picked.connect(self._paint)
         self.pairs.changed.connect(self._adopt_classes)
         self.pairs.refused.connect(self.refuse)
+        self.pairs.folders_wanted.connect(partial(ask_for_folders, self))
         self.init.failed.connect(self.refuse)
         self.resume_button.clicked.connect(lambda: self.attempt(self.resume))
         self.save_button.clicked.connect(self._ask_where_to_save)
@@ -148,28 +151,27 @@ class AnnotateDock(Dock):
         init = self.init.model
         few, advanced = self.form.value(), self.advanced.value()
         shown = {**advanced.model_dump(include=set(_ADVANCED)), **few.model_dump(include=set(_FEW))}
-        return TrainConfig(**{**shown, "init": init and init.reference})
+        return TrainConfig(**{**shown, **self.preset.value(), "init": init and init.reference})
 
     def _train(self, resumed: ModelFile | None) -> None:
         config = self.settings()
-        planes = annotated_planes(self.pairs.pairs)
+        planes = self._planes()
         if resumed is None:
             self.curves.reset()
         self._best = self._last = None
-        image = self.pairs.current[0]
-        path = self.session.new_model_file(image.name)  # a resumed training has its own: it may end worse
+        # A resumed training has a file of its own: it may end worse.
+        path = self.session.new_model_file(planes[0].layer.name if planes else self.pairs.files[0].image.parent.name)
         name = path.stem
-        first = next(index for index, plane in enumerate(planes) if plane[2] is image)
-        self._preview = LivePreview(self.viewer, image, planes[first][3], self.classes.classes)
+        shown = self._shown(planes)
         job = partial(
             tasks.train_model,
-            [(source, annotation) for source, annotation, _, _ in planes],
+            [*(plane.painted for plane in planes), *self.pairs.files],
             self.classes.classes,
             config,
             path.parent,
             name,
             resume=resumed.path if resumed else None,
-            preview=(first, region_in_view(image)),
+            preview=shown,
         )
         self.scroll_to(self.curves)
         self.start(
@@ -180,6 +182,29 @@ class AnnotateDock(Dock):
             on_stopped=self._stopped,
             on_update=self._draw,
         )
+
+    def _planes(self) -> list[Plane]:
+        """Return what is painted; may be empty where there are pairs of files."""
+        planes = painted_planes(self.pairs.pairs)
+        if not planes and not self.pairs.files:
+            raise ValueError(
+                "Nothing is annotated yet: click a class and paint a few strokes of it, then of the others."
+                if self.pairs.pairs
+                else "Press 'New annotation layer' first, and paint a few strokes of every class."
+            )
+        return planes
+
+    def _shown(self, planes: list[Plane]) -> tuple[int, tuple[slice, slice]] | None:
+        """Get ready to preview the selected image, or the first one; return its index and region."""
+        self._preview = None
+        if not planes:
+            return None
+        current = self.pairs.current
+        wanted = [index for index, plane in enumerate(planes) if current and plane.layer is current[0]]
+        first = wanted[0] if wanted else 0
+        image = planes[first].layer
+        self._preview = LivePreview(self.viewer, image, planes[first].index, self.classes.classes)
+        return first, region_in_view(image)
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, BatchDone):
@@ -194,9 +219,10 @@ class AnnotateDock(Dock):
 
     def _draw(self) -> None:
         self.curves.draw()
-        self._preview.draw()
+        if self._preview is not None:
+            self._preview.draw()
         if self._last is not None:
-            told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {self._last.iou:.3f}"
+            told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {score_of(self._last)}"
             self.say(f"{told} · {self._best_line()}")
 
     def _show_time(self, seconds_left: float | None) -> None:
@@ -206,7 +232,7 @@ class AnnotateDock(Dock):
             self.advance(max(0.0, total - seconds_left), total, seconds_left)
 
     def _best_line(self) -> str:
-        return f"best: epoch {self._best.epoch}, IoU {self._best.iou:.3f}" if self._best else ""
+        return f"best: epoch {self._best.epoch}, IoU {score_of(self._best)}" if self._best else ""
 
     def _finished(self, model: ModelFile) -> None:
         self._draw()
@@ -254,42 +280,3 @@ class AnnotateDock(Dock):
     def _follow_theme(self, event: Any = None) -> None:  # noqa: ARG002 - napari hands over its event
         theme = get_theme(self.viewer.theme)
         self.curves.follow_theme(theme.background.as_hex(), theme.text.as_hex())
-
-
-def annotated_planes(
-    pairs: list[tuple[Image, Labels]],
-) -> list[tuple[Micrograph | tasks.OnDisk, np.ndarray, Image, tuple[int, ...]]]:
-    """Return image, annotation (a copy), image layer and stack index of every plane with strokes.
-
-    Raises
-    ------
-    ValueError
-        If there is no pair, an annotation has another size than its image, or nothing is painted.
-    """
-    if not pairs:
-        raise ValueError("Press 'New annotation layer' first, and paint a few strokes of every class.")
-    planes: list[tuple[Micrograph | tasks.OnDisk, np.ndarray, Image, tuple[int, ...]]] = []
-    for image, annotation in pairs:
-        shape, painted = layers.shape_of(image), np.asarray(annotation.data)
-        if painted.shape != shape:
-            raise ValueError(
-                f"The annotation {annotation.name!r} is {_size(painted.shape)} pixels, but its image {image.name!r} "
-                f"is {_size(shape)}; make a new annotation layer for it."
-            )
-        source = layers.source_of(image)
-        for index in np.ndindex(shape[:-2]):
-            if painted[index].any():
-                plane = source if isinstance(source, tasks.OnDisk) or not index else _plane(source, index)
-                planes.append((plane, painted[index].copy(), image, index))
-    if not planes:
-        raise ValueError("Nothing is annotated yet: click a class and paint a few strokes of it, then of the others.")
-    return planes
-
-
-def _plane(micrograph: Micrograph, index: tuple[int, ...]) -> Micrograph:
-    pixels = micrograph.pixels[index]
-    return Micrograph(pixels, "YX" if pixels.ndim == 2 else "YXC", micrograph.calibration, micrograph.name)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))

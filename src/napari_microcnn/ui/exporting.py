@@ -11,7 +11,7 @@ import numpy as np
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Finished, Job, Progress
 from napari_microcnn.micrograph import Calibration, Micrograph
-from napari_microcnn.ui.tasks import OnDisk, opened
+from napari_microcnn.ui.pairing import OnDisk, opened
 
 Array = np.ndarray[Any, Any]
 

@@ -15,7 +15,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.micrograph import METRES, Calibration, Micrograph, canonical_unit
-from napari_microcnn.ui.tasks import OnDisk
+from napari_microcnn.ui.pairing import OnDisk
 
 KEY = "napari_microcnn"
 """Where a layer's metadata keeps what this package knows about it."""
@@ -122,6 +122,11 @@ def keeping_active(viewer: ViewerModel) -> Iterator[None]:
         yield
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
+
+
+def for_validation(annotation: Labels) -> bool:
+    """Whether an annotation only judges the network and never trains it."""
+    return bool(annotation.metadata.get(KEY, {}).get("validation"))
 
 
 def class_colours(classes: Sequence[ClassInfo]) -> DirectLabelColormap:

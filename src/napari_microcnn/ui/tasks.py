@@ -17,20 +17,12 @@ from typing import Any
 import numpy as np
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
-from napari_microcnn.events import EpochDone, Finished, Job, Progress
+from napari_microcnn.events import EpochDone, Finished, Job
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
+from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """An image that is too large to send: the worker reads it lazily itself."""
-
-    path: Path
-    calibration: Calibration | None
-    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +83,10 @@ def _structure(structure: VoronoiConfig, seed: int) -> Any:
 
 
 def make_pictures(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, count: int, folder: Path) -> Job[Path]:
-    """Write `count` pictures with consecutive seeds, their boundary masks (0 and 1) and their grains."""
-    from napari_microcnn.io.write import write_image, write_json
-    from napari_microcnn.synth import polycrystal
+    """Write training pictures; see `napari_microcnn.make_pictures`."""
+    from napari_microcnn.data.pictures import make_pictures as make
 
-    for name in ("images", "labels", "grains"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    told = {"structure": structure.model_dump(), "imaging": imaging.model_dump(), "first_seed": seed, "number": count}
-    write_json(folder / "synth.json", told)
-    for index in range(count):
-        made = polycrystal(structure, imaging, seed + index)
-        name = f"voronoi_{seed + index:06d}.tif"
-        write_image(folder / "grains" / name, made.structure.grains)
-        write_image(folder / "labels" / name, made.structure.boundaries.astype(np.uint8))
-        write_image(folder / "images" / name, made.image)
-        yield Progress(index + 1, count, "Writing pictures")
-    yield Finished(folder)
+    yield from make(structure, imaging, seed, count, folder)
 
 
 def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfig) -> Job[Segmented]:
@@ -178,7 +158,7 @@ def outlines(labels: Array) -> Array:
 
 
 def train_model(
-    data: Sequence[tuple[Micrograph | OnDisk, Array]],
+    data: Sequence[PaintedImage | FilePair],
     classes: Sequence[ClassInfo],
     config: TrainConfig,
     folder: Path,
@@ -190,7 +170,7 @@ def train_model(
 
     Parameters
     ----------
-    data : sequence of (image, annotation)
+    data : sequence of PaintedImage or FilePair
     classes, config
         As for `napari_microcnn.train.segmenter.train_segmenter`.
     folder, name : Path, str
@@ -200,16 +180,13 @@ def train_model(
     preview : int and region, optional
         Which part of which image is shown while the training runs.
     """
-    from napari_microcnn.data.annotations import Annotated
     from napari_microcnn.models import load_model
     from napari_microcnn.train.segmenter import train_segmenter
 
-    annotated = []
-    for source, annotation in data:
-        micrograph = opened(source)
-        annotated.append(Annotated(micrograph.pixels, annotation, micrograph.name, micrograph.calibration))
     before = load_model(resume) if resume else None
-    with closing(train_segmenter(annotated, classes, config, resume=before, preview=preview)) as job:
+    with closing(
+        train_segmenter([annotated(one) for one in data], classes, config, resume=before, preview=preview)
+    ) as job:
         for event in job:
             if isinstance(event, EpochDone) and event.model is not None:
                 yield replace(event, model=_kept(event.model, folder, name))
@@ -225,13 +202,3 @@ def _kept(model: Any, folder: Path, name: str) -> ModelFile:
 
     path = save_model(replace(model, name=name), folder / f"{name}.safetensors")
     return read_model_file(path, name)
-
-
-def opened(source: Micrograph | OnDisk) -> Micrograph:
-    """Return the image itself, read lazily if it is on disk."""
-    if isinstance(source, Micrograph):
-        return source
-    from napari_microcnn.io.read import read_micrograph
-
-    micrograph = read_micrograph(source.path)
-    return replace(micrograph, calibration=source.calibration, name=source.name)

@@ -1,0 +1,55 @@
+"""What is painted in the layers of the Annotate dock, plane by plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.ui import layers
+from napari_microcnn.ui.pairing import OnDisk, PaintedImage
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A painted plane: for the worker, and where it is in the viewer."""
+
+    painted: PaintedImage
+    layer: Image
+    index: tuple[int, ...]
+
+
+def painted_planes(pairs: list[tuple[Image, Labels]]) -> list[Plane]:
+    """Return every plane with strokes, with copies of these.
+
+    Raises
+    ------
+    ValueError
+        If an annotation has another size than its image.
+    """
+    planes = []
+    for image, annotation in pairs:
+        shape, painted = layers.shape_of(image), np.asarray(annotation.data)
+        if painted.shape != shape:
+            raise ValueError(
+                f"The annotation {annotation.name!r} is {_size(painted.shape)} pixels, but its image {image.name!r} "
+                f"is {_size(shape)}; make a new annotation layer for it."
+            )
+        source = layers.source_of(image)
+        held = layers.for_validation(annotation)
+        for index in np.ndindex(shape[:-2]):
+            if painted[index].any():
+                plane = source if isinstance(source, OnDisk) or not index else _plane(source, index)
+                planes.append(Plane(PaintedImage(plane, painted[index].copy(), held), image, index))
+    return planes
+
+
+def _plane(micrograph: Micrograph, index: tuple[int, ...]) -> Micrograph:
+    pixels = micrograph.pixels[index]
+    return Micrograph(pixels, "YX" if pixels.ndim == 2 else "YXC", micrograph.calibration, micrograph.name)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
