@@ -9,6 +9,7 @@ less often where drawing is slow (a large canvas without a graphics card), so th
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -44,6 +45,16 @@ def warm_up() -> None:
 def device_line() -> str | None:
     """Return one line on what the worker computes with; None while that is not known."""
     return _pool.device
+
+
+def start_thread(work: Callable[[], None], name: str) -> threading.Thread:
+    """Do something beside the window that only reads arrays and writes files, as keeping annotations is.
+
+    What computes for long belongs into a worker process.
+    """
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _ignore(event: Event) -> None:
