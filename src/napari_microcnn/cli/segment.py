@@ -92,6 +92,7 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
     """
     from napari_microcnn.io.export import export_segmentation
     from napari_microcnn.io.provenance import provenance
+    from napari_microcnn.io.scripts import segment_command
     from napari_microcnn.measure.objects import measure_objects
 
     micrograph = result.micrograph
@@ -102,9 +103,9 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         micrograph=micrograph,
         model=result.model.info(),
         settings=result.config.model_dump(),
-        command=_command(result, source, model),
+        command=segment_command(source, model, result.config, ".", result.precision),
     )
-    told["computed"] = {"device": result.device, "precision": result.precision, "magnifications": result.views}
+    told["computed"] = result.computed
     return export_segmentation(
         folder,
         stem_of(micrograph.path) if micrograph.path else micrograph.name,
@@ -118,13 +119,3 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         provenance=told,
         class_names=[entry.name for entry in result.model.classes],
     )
-
-
-def _command(result: Segmentation, source: Path, model: str) -> str:
-    """Return the command line that does the same again, on computers with other defaults too."""
-    from napari_microcnn.io.provenance import command_line
-
-    options = result.config.model_dump(exclude_defaults=True, exclude={"keep_probabilities", "keep_uncertainty"})
-    options["precision"] = result.precision
-    options["probabilities"], options["uncertainty"] = result.config.keep_probabilities, result.config.keep_uncertainty
-    return command_line("segment", [source], model=model, o=".", **options)

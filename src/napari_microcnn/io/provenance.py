@@ -128,7 +128,7 @@ def command_line(command: str, inputs: Sequence[str | Path] = (), **options: Any
         Files.
     **options
         ``tile=512`` becomes ``--tile 512``, ``dense=True`` ``--dense``, ``o="out"`` ``-o out``;
-        None and False are left out.
+        None and False are left out. A list repeats its option.
 
     Examples
     --------
@@ -140,7 +140,11 @@ def command_line(command: str, inputs: Sequence[str | Path] = (), **options: Any
         if value is None or value is False:
             continue
         flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, str(value)]
+        if value is True:
+            words.append(flag)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag, str(one)]
     return shlex.join(words)
 
 

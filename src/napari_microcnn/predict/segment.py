@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class Segmentation(Answer):
     config: SegmentConfig
     device: str
     precision: str
+
+    @property
+    def computed(self) -> dict[str, Any]:
+        """Device, precision and magnifications, for the provenance."""
+        return {"device": self.device, "precision": self.precision, "magnifications": self.views}
 
     @property
     def magnification(self) -> tuple[float, ...]:

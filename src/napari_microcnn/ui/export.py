@@ -111,6 +111,7 @@ class ExportDock(Dock):
             model=self.model.model.path if "model" in wanted else None,
             made_by=about.get("model"),
             settings=about.get("settings", {}),
+            computed=about.get("computed", {}),
             calibration=layers.calibration_of(self._placed()) if self._placed() is not None else None,
         )
         source = layers.source_of(self.image.layer) if self.image.layer is not None else None

@@ -34,6 +34,8 @@ class ExportOrder:
         Model file that made the maps, for the provenance.
     settings : dict
         Settings that made the maps.
+    computed : dict
+        Device, precision and magnifications that made them.
     calibration : Calibration or None
         Size of their pixels.
     """
@@ -47,6 +49,7 @@ class ExportOrder:
     model: Path | None
     made_by: str | None
     settings: dict[str, Any]
+    computed: dict[str, Any]
     calibration: Calibration | None
 
 
@@ -73,6 +76,7 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
             settings=order.settings,
             command=_command(micrograph, order),
         )
+        told["computed"] = order.computed or None
         written += export_segmentation(
             order.folder,
             order.stem,
@@ -96,12 +100,9 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
 
 def _command(micrograph: Micrograph, order: ExportOrder) -> str:
     """Return the command line that segments the same image in the same way; empty when nothing was segmented."""
-    from napari_microcnn.io.provenance import command_line
+    from napari_microcnn.io.scripts import segment_command
 
     if order.made_by is None:
         return ""
-    usual = SegmentConfig().model_dump()
-    given = {name: value for name, value in order.settings.items() if value != usual.get(name)}
-    for wish in ("keep_probabilities", "keep_uncertainty"):
-        given.pop(wish, None)
-    return command_line("segment", [micrograph.path or micrograph.name], model=order.made_by, o=order.folder, **given)
+    source, config = micrograph.path or micrograph.name, SegmentConfig(**order.settings)
+    return segment_command(source, order.made_by, config, order.folder, order.computed.get("precision"))

@@ -67,7 +67,7 @@ class SegmentDock(Dock):
             raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
         source = layers.source_of(image)
         channels = source.channels if isinstance(source, Micrograph) else model.channels
-        if channels != model.channels and not (model.channels == 1 and channels == 3):  # colours become grey
+        if channels != model.channels and {channels, model.channels} != {1, 3}:  # grey and colours fit each other
             raise ValueError(
                 f"The model {model.name!r} takes images with {model.channels} channel(s), but {image.name!r} has "
                 f"{channels}; choose another model or convert the image."
@@ -102,7 +102,7 @@ class SegmentDock(Dock):
     ) -> list[Callable[[], None]]:
         """Return the steps that show the result."""
         self._drawing = None
-        about = {**about, "classes": model.classes, "magnification": found.magnification}
+        about = {**about, "classes": model.classes, "magnification": found.magnification, "computed": found.computed}
         chosen = about["settings"]["objects"]
         grains = chosen is None and model.objects is not None and model.objects.kind == "grains"
 

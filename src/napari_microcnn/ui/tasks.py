@@ -52,6 +52,8 @@ class Segmented:
         For people.
     magnification : tuple of float
         Of every plane.
+    computed : dict
+        Device, precision and all magnifications, for the provenance.
     """
 
     classes: Array
@@ -59,6 +61,7 @@ class Segmented:
     outlines: Array | None
     summary: str
     magnification: tuple[float, ...]
+    computed: dict[str, Any]
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
@@ -112,6 +115,7 @@ def _measured(found: Any, calibration: Calibration | None) -> Segmented:
         outlines=None if found.labels is None else outlines(found.labels),
         summary=summary_of(found.classes, found.labels, found.model.classes, calibration, word),
         magnification=found.magnification,
+        computed=found.computed,
     )
 
 
