@@ -59,9 +59,13 @@ def test_patches_come_from_all_images_and_follow_the_seed() -> None:
     assert 5 < (first == 5.0).all(axis=(1, 2, 3)).sum() < 35
 
 
-def test_a_class_that_is_nowhere_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one annotated pixel"):
-        PatchSampler([source()], 3, 16, 4, np.random.default_rng(0))
+def test_a_class_that_is_nowhere_is_left_out_but_something_must_be_annotated() -> None:
+    with_it = PatchSampler([source()], 3, 16, 4, np.random.default_rng(0)).draw(20)
+    without = PatchSampler([source()], 2, 16, 4, np.random.default_rng(0)).draw(20)
+    assert np.array_equal(with_it[1], without[1])
+    nothing = source().with_targets(np.full_like(source().targets, IGNORE))
+    with pytest.raises(ValueError, match="no annotated pixel"):
+        PatchSampler([nothing], 2, 16, 4, np.random.default_rng(0))
 
 
 def test_only_what_lies_near_the_annotation_is_read() -> None:

@@ -203,9 +203,10 @@ def test_preview_after_every_epoch() -> None:
 
 
 def test_preview_is_limited_and_must_lie_in_an_image() -> None:
-    image, strokes = (np.tile(part, (8, 8)) for part in picture())
+    image, strokes = picture()
+    image, strokes = np.tile(image, (12, 12))[:1088, :1088], np.pad(strokes, ((0, 992), (0, 992)))
     events = train([Annotated(image, strokes)], preview=(0, (slice(None), slice(None))))
-    assert only(events, PreviewDone)[0].region == (slice(160, 608), slice(160, 608))
+    assert only(events, PreviewDone)[0].region == (slice(32, 1056), slice(32, 1056))
     with pytest.raises(ValueError, match="no training image 3"):
         train(preview=(3, (slice(0, 5), slice(0, 5))))
     with pytest.raises(ValueError, match="outside the image"):

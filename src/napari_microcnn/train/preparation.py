@@ -42,8 +42,10 @@ def check_classes(classes: Sequence[ClassInfo], dense: bool) -> None:
         raise ValueError("With strokes, 0 means 'not annotated' and cannot be a class; number the classes from 1.")
 
 
-def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) -> list[NDArray[np.uint8]]:
-    """Return the targets of every image.
+def check(
+    data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool, *, growing: bool = False
+) -> list[NDArray[np.uint8]]:
+    """Return the targets of every image; where the annotation is growing still, two annotated classes are enough.
 
     Raises
     ------
@@ -62,14 +64,15 @@ def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) 
             targets.append(to_targets(one.annotation, ids, dense))
         except ValueError as error:
             raise ValueError(f"{one.name}: {error}") from None
-    _check_present([t for t, one in zip(targets, data, strict=True) if not one.validation], classes)
+    counts = count_pixels([t for t, one in zip(targets, data, strict=True) if not one.validation], len(classes))
+    if not counts.any():
+        raise ValueError("Nothing is annotated; paint a few strokes of every class into the annotation.")
+    if not growing or np.count_nonzero(counts) < 2:
+        _check_present(counts, classes)
     return targets
 
 
-def _check_present(targets: Sequence[NDArray[np.uint8]], classes: Sequence[ClassInfo]) -> None:
-    counts = count_pixels(targets, len(classes))
-    if not counts.any():
-        raise ValueError("Nothing is annotated; paint a few strokes of every class into the annotation.")
+def _check_present(counts: NDArray[np.int64], classes: Sequence[ClassInfo]) -> None:
     missing = [f"{entry.name!r} ({entry.id})" for entry, count in zip(classes, counts, strict=True) if not count]
     if missing:
         raise ValueError(
@@ -113,7 +116,7 @@ def prepare(
     sources = []
     for one, target in used:
         source = read_source(one, target, margin)
-        notices += _check_pixels(one, source)
+        notices += check_pixels(one, source)
         sources.append(source)
     fixed = [one.validation for one, _ in used]
     train, validation = _split(sources, fixed, classes, rng, notices)
@@ -132,7 +135,7 @@ def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArr
     return result
 
 
-def _check_pixels(one: Annotated, source: Source) -> list[str]:
+def check_pixels(one: Annotated, source: Source) -> list[str]:
     """Return a notice about pixels that are no numbers; raise for an image without any contrast."""
     if not source.limits.scale.any():
         raise ValueError(f"{one.name}: all pixels of the image have the same value, there is nothing to learn from.")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_microcnn.data import Annotated, intensity_limits
+from napari_microcnn.data.normalisation import IntensityLimits
 from napari_microcnn.data.windows import Box, read_window
-from napari_microcnn.device import fast_bfloat16
-from napari_microcnn.events import PreviewDone
-from napari_microcnn.nets import UNet, halo
+from napari_microcnn.device import inference_precision
+from napari_microcnn.events import Alive, Event, PreviewDone, ViewChanged
+from napari_microcnn.nets import UNet, folded
 
-LARGEST = 448
-"""Side of the region that is shown, at most: it takes less than a second on two processor cores."""
+LARGEST = 1024
+"""Side of the region that is shown, at most: half a second to one second on two processor cores."""
+
+STRIP = 512
+"""Rows that are predicted at once: between two strips the training can be stopped."""
+
+MARGIN = 32
+"""Less than the network sees, and so the edges of strips are not exact; it saves a third of the time."""
+
+LONGEST_WAIT = 1.5
+"""Seconds between two previews, at most, unless a preview takes longer than that."""
+
+SHARE = 0.25
+"""Part of the time that previews may take, as long as `LONGEST_WAIT` allows it."""
 
 
 class Preview:
@@ -23,10 +38,9 @@ class Preview:
     Parameters
     ----------
     data : sequence of Annotated
-    wanted : (int, (slice, slice))
-        Index of the image; rows and columns, of which at most `LARGEST` around the middle are shown.
-    ids : sequence of int
-        Value in class maps of every output of the network.
+        The training images; may grow.
+    view : ViewChanged
+        What is looked at; of its region at most `LARGEST` around the middle are shown.
 
     Raises
     ------
@@ -34,39 +48,88 @@ class Preview:
         If there is no such image, or the region lies outside it.
     """
 
-    def __init__(self, data: Sequence[Annotated], wanted: tuple[int, tuple[slice, slice]], ids: Sequence[int]) -> None:
-        self._index, region = wanted
-        if not 0 <= self._index < len(data):
-            raise ValueError(f"There is no training image {self._index} to preview; there are {len(data)}.")
-        image = data[self._index].image
-        rows, columns = (_clipped(part, int(length)) for part, length in zip(region, image.shape[:2], strict=True))
-        self._box = Box(*rows, *columns)
-        self._image, self._limits = image, intensity_limits(image)
-        self._ids = np.array(ids, np.uint8)
-        self._net: UNet | None = None
+    def __init__(self, data: Sequence[Annotated], view: ViewChanged) -> None:
+        self._limits: dict[int, IntensityLimits] = {}
+        self._due = 0.0
+        self.look_at(data, view)
 
-    def watching(self, validate: Callable[[UNet], tuple[float, float]]) -> Callable[[UNet], tuple[float, float]]:
-        """Return `validate`, with the side effect that its network is the one to preview."""
+    def look_at(self, data: Sequence[Annotated], view: ViewChanged) -> None:
+        """Move to another place, and be due there at once.
 
-        def watched(net: UNet) -> tuple[float, float]:
-            self._net = net
-            return validate(net)
+        Raises
+        ------
+        ValueError
+            As at the start; the place stays the old one then.
+        """
+        if not 0 <= view.image < len(data):
+            raise ValueError(f"There is no training image {view.image} to preview; there are {len(data)}.")
+        image = data[view.image].image
+        rows, columns = (_clipped(part, int(n)) for part, n in zip(view.region, image.shape[:2], strict=True))
+        self._image, self._view, self._box = image, view, Box(*rows, *columns)
+        self._due = 0.0
 
-        return watched
+    @property
+    def asked(self) -> bool:
+        """Whether another place was asked for that was not shown yet."""
+        return self._due == 0.0
 
-    def predict(self) -> PreviewDone:
-        """Return the class map of the region by the network that was validated last."""
-        if self._net is None:
-            raise RuntimeError("There is nothing to preview before the first validation.")
-        config, device = self._net.config, next(self._net.parameters()).device
-        window, core = read_window(
-            self._image, self._box, margin=halo(config), step=2**config.depth, limits=self._limits
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next preview."""
+        return time.monotonic() >= self._due
+
+    def predict(self, net: UNet, ids: Sequence[int], changes: int = 0) -> Iterator[Event]:
+        """Yield `Alive` between the pieces of work, then `PreviewDone`.
+
+        Parameters
+        ----------
+        net : UNet
+            In inference mode; stays as it is.
+        ids : sequence of int
+            Value in class maps of every output of the network.
+        changes : int
+            Number of changes of the annotation that the network has learnt from.
+        """
+        started = time.monotonic()
+        shown = ids.index(self._view.shown) if self._view.shown in ids else None
+        device = next(net.parameters()).device
+        precision = inference_precision(device)
+        ready = folded(net).to(dtype=precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        top, bottom, left, right = self._box
+        classes: list[NDArray[np.uint8]] = []
+        probability: list[NDArray[np.uint8]] = []
+        for start in range(top, bottom, STRIP):
+            strip = Box(start, min(start + STRIP, bottom), left, right)
+            answer = self._predict_strip(ready, strip, shown)
+            classes.append(np.array(ids, np.uint8)[answer[0]])
+            probability += answer[1:]
+            yield Alive()
+        taken = time.monotonic() - started
+        self._due = time.monotonic() + max(taken, min(LONGEST_WAIT, taken * (1 / SHARE - 1)))
+        yield PreviewDone(
+            self._view.image,
+            self._box.slices,
+            np.concatenate(classes),
+            np.concatenate(probability) if probability else None,
+            changes,
         )
-        images = torch.from_numpy(window)[None].to(device, memory_format=torch.channels_last)
-        fast = fast_bfloat16(device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
-            classes = self._net(images)[0, :, core[0], core[1]].argmax(dim=0).cpu().numpy()
-        return PreviewDone(self._index, self._box.slices, self._ids[classes])
+
+    def _predict_strip(self, net: UNet, strip: Box, shown: int | None) -> list[NDArray[np.uint8]]:
+        """Return the class indices and, if a class is shown, its probability times 255."""
+        index = self._view.image
+        if index not in self._limits:
+            self._limits[index] = intensity_limits(self._image)
+        step: int = 2**net.config.depth
+        margin = -(-MARGIN // step) * step
+        window, core = read_window(self._image, strip, margin=margin, step=step, limits=self._limits[index])
+        parameter = next(net.parameters())
+        images = torch.from_numpy(window)[None].to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits = net(images)[0, :, core[0], core[1]]
+            parts = [logits.argmax(dim=0)]
+            if shown is not None:
+                parts.append((logits.float().softmax(dim=0)[shown] * 255).round())
+            return [part.to(torch.uint8).cpu().numpy() for part in parts]
 
 
 def _clipped(part: slice, length: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import napari_microcnn
-from napari_microcnn.config import ClassInfo, TrainConfig
+from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
 from napari_microcnn.data import Annotated
 from napari_microcnn.data.augmentation import change_intensities, move, source_side
 from napari_microcnn.data.patches import PatchSampler
 from napari_microcnn.device import fast_bfloat16, resolve_device
-from napari_microcnn.events import EpochDone, Event, Finished, Job, Notice
+from napari_microcnn.events import Change, EpochDone, Event, Finished, Job, Notice, ViewChanged
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model, save_model
-from napari_microcnn.train.loop import Batches, LoopSettings, train_loop
+from napari_microcnn.nets import UNet
+from napari_microcnn.train.growing import GrowingData
+from napari_microcnn.train.live import LiveTeaching
+from napari_microcnn.train.loop import Batches, Lesson, LoopSettings, Training, train_loop
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, check_classes, prepare
 from napari_microcnn.train.presets import recipe_of
@@ -47,6 +51,7 @@ def train_segmenter(
     checkpoint: Path | None = None,
     resume: Model | None = None,
     preview: tuple[int, tuple[slice, slice]] | None = None,
+    changes: Callable[[], Sequence[Change]] | None = None,
 ) -> Job[Model]:
     """Teach a U-Net to tell classes apart, from a few strokes or from complete masks.
 
@@ -63,11 +68,16 @@ def train_segmenter(
     resume : Model, optional
         Go on training this model instead of starting from ``config.init``.
     preview : (int, (slice, slice)), optional
-        Index of an image and a region of it that is predicted after every epoch.
+        Index of an image and a region of it that is predicted after every epoch; in a live training
+        every few seconds.
+    changes : callable, optional
+        Makes the training live: called after every batch, returns what has changed since (see
+        `napari_microcnn.train.live`). New strokes are learnt from at once, and for at least
+        `clock.AGAIN_SECONDS`, classes come and go, and a class without a stroke is not learnt yet.
 
     Yields
     ------
-    Notice, BatchDone, EpochDone, PreviewDone, Finished
+    Notice, Alive, BatchDone, EpochDone, PreviewDone, Finished
         ``EpochDone.model`` is a detached copy whenever it is the best so far; ``Finished`` holds
         the best model. Closing the generator stops the training within one batch.
 
@@ -80,40 +90,86 @@ def train_segmenter(
     device = resolve_device(config.device)
     rng = np.random.default_rng(config.seed)
     check_classes(classes, config.dense)
-    recipe = recipe_of(config, classes)
     channels = data[0].channels if data else 1
     net, notices = (resumed(resume, channels, classes), []) if resume else initialised(config, channels, classes)
     step: int = 2**net.config.depth
     patch = -(-config.patch // step) * step
     side = source_side(patch) if config.augment else patch
-    prepared = prepare(data, classes, config, side, rng)
-    for message in [*notices, *prepared.notices]:
+    growing = None if changes is None else GrowingData(data, classes, config.dense, side, rng)
+    images = growing.images if growing else data
+    teacher = _Teacher(images, config, patch, side, rng, device, resume.objects if resume else None)
+    prepared = growing.prepared() if growing else prepare(data, classes, config, side, rng)
+    for message in [*notices, *(growing or prepared).notices]:
         yield Notice(message)
     net.to(device)
-    validator = Validator(prepared.validation, patch, rng, device)
-    shown = Preview(data, preview, [entry.id for entry in classes]) if preview else None
-    draft = Model(
-        net,
-        tuple(classes),
-        recipe.objects or (resume.objects if resume else None),
-        _common_calibration(data),
-        provenance=_origin(data, config),
-    )
+    shown = Preview(data, ViewChanged(*preview)) if preview else None
+    lesson = teacher(prepared, classes, net)
+    between: Callable[[Training], Iterator[Event]] | None = None
+    if shown is not None:
+        between = partial(_preview_epoch, shown, [info.id for info in classes])
+    if growing is not None and changes is not None:
+        between = live = LiveTeaching(changes, growing, classes, teacher, shown, config.dense)
+        yield from live.unlearnt()
+    settings = _loop_settings(config, device)
     loop = train_loop(
         net,
-        _batches(prepared, config, patch, side, rng, device, recipe.shares),
-        loss=partial(
+        lesson.batches,
+        loss=lesson.loss,
+        validate=lesson.validate,
+        snapshot=lesson.snapshot,
+        settings=settings,
+        between=between,
+    )
+    best = yield from _saving(loop, checkpoint, teacher)
+    yield Finished(best)
+
+
+def _preview_epoch(shown: Preview, ids: Sequence[int], training: Training) -> Iterator[Event]:
+    """Preview after every validation."""
+    if training.batch == 0:
+        yield from shown.predict(training.averaged.net, ids)
+
+
+class _Teacher:
+    """Makes lessons of annotation; `validator` is that of the last one."""
+
+    validator: Validator
+
+    def __init__(
+        self,
+        data: Sequence[Annotated],
+        config: TrainConfig,
+        patch: int,
+        side: int,
+        rng: np.random.Generator,
+        device: torch.device,
+        objects: ObjectRule | None,
+    ) -> None:
+        self._data, self._config, self._objects = data, config, objects
+        self._patch, self._side, self._rng, self._device = patch, side, rng, device
+        self.origin = _held_out(data)
+
+    def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
+        """Return what is learnt from, with the loss and the judgement that belong to it."""
+        config, device = self._config, self._device
+        recipe = recipe_of(config, classes)
+        self.validator = Validator(prepared.validation, self._patch, self._rng, device)
+        known = self._objects if self._objects and self._objects.class_id in {info.id for info in classes} else None
+        draft = Model(
+            net,
+            tuple(classes),
+            recipe.objects or known,
+            _common_calibration(self._data),
+            provenance=_origin(self._data, config),
+        )
+        loss = partial(
             _loss,
-            weights=torch.from_numpy(recipe.balanced(prepared.weights)).to(device),
+            weights=torch.from_numpy(prepared.weights).to(device),
             edges=0.0 if config.dense else EDGES * recipe.edges,
             extra=recipe.extra,
-        ),
-        validate=shown.watching(validator) if shown else validator,
-        snapshot=draft.snapshot,
-        settings=_loop_settings(config, device),
-    )
-    best = yield from _saving(judged(loop, validator, _held_out(data)), checkpoint, shown)
-    yield Finished(best)
+        )
+        batches = _batches(prepared, config, self._patch, self._side, self._rng, device, recipe.shares)
+        return Lesson(batches, loss, self.validator, draft.snapshot)
 
 
 def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
@@ -164,23 +220,28 @@ def _batches(
 
 
 def _saving(
-    loop: Generator[Event, None, Model], checkpoint: Path | None, shown: Preview | None
+    loop: Generator[Event, None, Model], checkpoint: Path | None, teacher: _Teacher
 ) -> Generator[Event, None, Model]:
-    """Pass the events on; write the best models and add previews."""
+    """Pass the events on, say how sure the score of an epoch is, and write the best models."""
     iterator = _Returning(loop)
+    best: Model | None = None
     for event in iterator:
-        yield event
         if not isinstance(event, EpochDone):
+            yield event
             continue
-        if event.model is not None and checkpoint is not None:
+        told = judged(event, teacher.validator, teacher.origin)
+        best = told.model or best
+        yield told
+        if told.model is not None and checkpoint is not None:
             try:
-                save_model(event.model, checkpoint)
+                save_model(told.model, checkpoint)
             except ValueError as error:  # a full disk must not end a training that is going well
                 yield Notice(f"The best model could not be saved: {error} Training goes on.")
                 checkpoint = None
-        if shown is not None:
-            yield shown.predict()
-    return iterator.result
+    last = iterator.result
+    if best is not None and best.net is last.net:
+        return best
+    return replace(last, provenance={**last.provenance, **(best.provenance if best else {})})  # its classes changed
 
 
 class _Returning:

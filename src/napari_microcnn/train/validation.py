@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,7 @@ from torch import Tensor
 
 from napari_microcnn.data import IGNORE
 from napari_microcnn.data.patches import Source, crop
-from napari_microcnn.events import EpochDone, Event
-from napari_microcnn.models import Model
+from napari_microcnn.events import EpochDone
 from napari_microcnn.nets import UNet
 from napari_microcnn.train.losses import segmentation_loss
 from napari_microcnn.train.metrics import LEAST_UNITS, ConfusionMatrix, bootstrap_spread
@@ -73,32 +72,23 @@ class Validator:
         return sum(losses) / len(losses), whole.mean_iou()
 
 
-def judged(loop: Generator[Event, None, Model], validator: Validator, origin: str) -> Generator[Event, None, Model]:
-    """Pass on the events of a training; epochs and models get the spread of the IoU, and say where it is from.
+def judged(event: EpochDone, validator: Validator, origin: str) -> EpochDone:
+    """Return the event with the spread of its IoU; its model, if it is the best, says where the IoU is from.
 
     Parameters
     ----------
-    loop : generator
-        Yields events and returns the best model.
+    event : EpochDone
     validator : Validator
-        What judges its epochs.
+        What has judged this epoch.
     origin : str
         What is held out, in a few words, for the model's provenance.
     """
-    best: Model | None = None
-    for event in loop:
-        if not isinstance(event, EpochDone):
-            yield event
-            continue
-        spread = validator.spread
-        if event.model is not None:
-            told: dict[str, Any] = {"mean_iou": event.iou, "spread": spread, "epoch": event.epoch, "on": origin}
-            told["method"] = f"bootstrap over {validator.pieces}"
-            best = replace(event.model, provenance={**event.model.provenance, "validation": told})
-        yield replace(event, iou_spread=spread, model=best if event.best else None)
-    if best is None:
-        raise RuntimeError("The training ended before its first epoch.")
-    return best
+    model = event.model
+    if model is not None:
+        told: dict[str, Any] = {"mean_iou": event.iou, "spread": validator.spread, "epoch": event.epoch, "on": origin}
+        told["method"] = f"bootstrap over {validator.pieces}"
+        model = replace(model, provenance={**model.provenance, "validation": told})
+    return replace(event, iou_spread=validator.spread, model=model)
 
 
 def _squares(
