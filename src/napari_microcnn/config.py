@@ -127,6 +127,9 @@ class SegmentConfig(Settings):
     )
     tile: int | None = Field(None, ge=32, le=8192, description="Side of a tile in pixels; none: from the memory")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is fast")
+    orientations: int | None = Field(
+        None, ge=1, le=8, description="Flips and turns of the image to average over; none: by the model"
+    )
     objects: int | None = Field(None, ge=0, le=254, description="Class whose regions are numbered; none: by the model")
     min_size: int = Field(20, ge=0, le=1_000_000, description="Objects of fewer pixels are dropped")
     keep_probabilities: bool = Field(False, description="Also return the probability of every class")

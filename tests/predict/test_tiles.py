@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
@@ -47,6 +48,26 @@ def test_tiled_equals_untiled_bit_for_bit(depth: int, shape: tuple[int, int], ti
     whole = predict_plane(model, plane, SegmentConfig(tile=8192, precision=precision, device="cpu"))
     tiled = predict_plane(model, plane, SegmentConfig(tile=tile, precision=precision, device="cpu"))
     assert np.array_equal(tiled, whole)
+
+
+@pytest.mark.parametrize(("orientations", "shape"), [(2, (150, 97)), (4, (60, 333)), (8, (70, 41))])
+def test_tiled_equals_untiled_in_every_orientation(orientations: int, shape: tuple[int, int]) -> None:
+    model, plane = replace(make_model(3), orientations=orientations), picture(*shape)
+    whole = predict_plane(model, plane, SegmentConfig(tile=8192, device="cpu"))
+    assert np.array_equal(predict_plane(model, plane, SegmentConfig(tile=48, device="cpu")), whole)
+
+
+def test_all_orientations_make_the_answer_turn_with_the_image() -> None:
+    model, plane = make_model(), picture(64, 96)
+    config = SegmentConfig(orientations=8, **EXACT)
+    upright = predict_plane(model, plane, config)
+    for turned, back in (
+        (plane[::-1], lambda answer: answer[:, ::-1]),
+        (plane.T, lambda answer: answer.transpose(0, 2, 1)),
+        (np.rot90(plane), lambda answer: np.rot90(answer, -1, (1, 2))),
+    ):
+        assert np.allclose(back(predict_plane(model, np.ascontiguousarray(turned), config)), upright, atol=1e-5)
+    assert not np.allclose(predict_plane(model, plane, SegmentConfig(**EXACT)), upright, atol=1e-3)
 
 
 def test_untiled_is_what_the_network_says() -> None:

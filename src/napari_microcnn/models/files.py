@@ -45,6 +45,7 @@ class _Card(Settings):
     normalisation: str
     pixel_size: _PixelSize | None
     typical_intercept: float | None
+    orientations: int = Field(1, ge=1, le=8)
     provenance: dict[str, Any]
 
 
@@ -112,6 +113,7 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
         objects=card.objects,
         pixel_size=calibration,
         typical_intercept=card.typical_intercept,
+        orientations=card.orientations,
         provenance=card.provenance,
         name=card.name,
     )

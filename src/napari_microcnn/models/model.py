@@ -36,6 +36,8 @@ class Model:
     typical_intercept : float or None
         Mean lineal intercept of the grains, in pixels, at which the net works best. Where it is
         set, prediction searches the magnification that brings a micrograph there.
+    orientations : int
+        Over how many flips and turns of the image predictions are averaged, unless the user says otherwise.
     provenance : dict
         How the model was made: anything that JSON can hold.
     name : str
@@ -47,6 +49,7 @@ class Model:
     objects: ObjectRule | None = None
     pixel_size: Calibration | None = None
     typical_intercept: float | None = None
+    orientations: int = 1
     provenance: dict[str, Any] = field(default_factory=dict)
     name: str = "model"
 
@@ -114,6 +117,7 @@ class Model:
             if size
             else None,
             "typical_intercept": self.typical_intercept,
+            "orientations": self.orientations,
             "sha256": self.sha256,
             "provenance": self.provenance,
         }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
@@ -17,6 +18,7 @@ from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
 from napari_microcnn.nets import folded, halo, least_window
+from napari_microcnn.predict.orientations import ORIENTATIONS, Orientation
 
 SMALLEST_TILE = 32
 _WORKSPACE = {"cpu": 260 << 20, "mps": 1 << 30, "cuda": 4 << 30}
@@ -124,12 +126,20 @@ class TilePredictor:
         """Return the probabilities, (K, H, W), of one box."""
         margin, least = halo(self._model.config), least_window(self._model.config)
         window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
+        orientations = ORIENTATIONS[: self._config.orientations or self._model.orientations]
         with torch.inference_mode():
-            images = torch.from_numpy(window)[None].to(self.device, self.precision, memory_format=torch.channels_last)
-            logits = self._net(images)[0, :, core[0], core[1]].permute(1, 2, 0).float().contiguous()
-            # Over the last axis every pixel is computed alike; over another one the ends of a thread's share differ.
-            probabilities = logits.softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
-        return np.ascontiguousarray(probabilities)
+            images = torch.from_numpy(window)[None].to(self.device, self.precision)
+            found = self._seen(images, orientations[0], core)
+            for orientation in orientations[1:]:
+                found += self._seen(images, orientation, core)
+            return np.ascontiguousarray((found / len(orientations)).permute(2, 0, 1).cpu().numpy())
+
+    def _seen(self, images: Tensor, orientation: Orientation, core: tuple[slice, slice]) -> Tensor:
+        """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
+        turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
+        logits = orientation.undo(self._net(turned))[0, :, core[0], core[1]].permute(1, 2, 0).float().contiguous()
+        # Over the last axis every pixel is computed alike; over another one the ends of a thread's share differ.
+        return logits.softmax(dim=-1)
 
 
 def predict_tiles(

@@ -1,0 +1,46 @@
+"""The eight orientations of a square: a network should see the same in all of them, and never quite does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """A flip along either axis, then perhaps an exchange of the axes."""
+
+    rows: bool
+    columns: bool
+    exchange: bool
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Return images (..., H, W) in this orientation."""
+        turned = images.flip(self._axes) if self._axes else images
+        return turned.transpose(-1, -2) if self.exchange else turned
+
+    def undo(self, images: Tensor) -> Tensor:
+        """Return images (..., H, W) of this orientation as they were."""
+        turned = images.transpose(-1, -2) if self.exchange else images
+        return turned.flip(self._axes) if self._axes else turned
+
+    @property
+    def _axes(self) -> list[int]:
+        return [axis for axis, flipped in ((-2, self.rows), (-1, self.columns)) if flipped]
+
+
+ORIENTATIONS = tuple(
+    Orientation(*flags)
+    for flags in (
+        (False, False, False),
+        (True, True, False),
+        (True, False, True),
+        (False, True, True),
+        (False, False, True),
+        (True, True, True),
+        (False, True, False),
+        (True, False, False),
+    )
+)
+"""As it is; by half a turn, which cancels what pulls to one side; by quarter turns; then mirrored."""
