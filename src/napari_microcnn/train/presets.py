@@ -30,26 +30,16 @@ class Recipe:
     edges : float
         Factor of the loss that keeps classes from changing where the image does not: it wipes out
         lines of a pixel.
-    balance : float
-        Exponent of the class weights: 1 makes up for rare classes in full, 0 not at all. Where
-        `extra` does that already, weights would make thin things thick.
     """
 
     objects: ObjectRule | None = None
     shares: NDArray[np.float64] | None = None
     extra: Callable[[Tensor, Tensor], Tensor] | None = None
     edges: float = 1.0
-    balance: float = 1.0
-
-    def balanced(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the class weights, (K,) float32 of mean 1, as far as they should count."""
-        changed = np.power(weights, np.float32(self.balance))
-        balanced: NDArray[np.float32] = changed / changed.mean()
-        return balanced
 
 
-_RARE: dict[Preset, tuple[float, float, float]] = {"thin": (1.0, 0.2, 0.0), "defects": (0.0, 0.5, 0.0)}
-"""Of the presets for thin and rare things: weight of the centreline loss, edges, balance."""
+_RARE: dict[Preset, tuple[float, float]] = {"thin": (0.5, 0.2), "defects": (0.0, 0.5)}
+"""Of the presets for thin and rare things: weight of the centreline loss, and of edges."""
 
 _SHARE = 0.5
 """Part of the patches that lie around a rare class."""
@@ -70,8 +60,8 @@ def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo]) -> Recipe:
     objects = ObjectRule(kind=kind, class_id=focus.id)
     if config.preset not in _RARE:
         return Recipe(objects)
-    lines, edges, balance = _RARE[config.preset]
+    lines, edges = _RARE[config.preset]
     index = [info.id for info in classes].index(focus.id)
     shares = np.full(len(classes), (1 - _SHARE) / (len(classes) - 1))
     shares[index] = _SHARE
-    return Recipe(objects, shares, partial(thin_loss, focus=index, lines=lines), edges, balance)
+    return Recipe(objects, shares, partial(thin_loss, focus=index, lines=lines), edges)
