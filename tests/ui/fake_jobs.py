@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_microcnn.events import BatchDone, Event, Finished, Progress
+from napari_microcnn.events import Alive, BatchDone, Event, Finished, Progress
 
 
 def count(n: int) -> Iterator[Event]:
@@ -73,3 +73,14 @@ def chatter() -> Iterator[Event]:
 def double(array: np.ndarray[Any, Any]) -> Iterator[Event]:
     """Return an array times two."""
     yield Finished(array * 2)
+
+
+def listen(changes: Callable[[], list[Any]]) -> Iterator[Event]:
+    """Return what it was told, until it was told to end."""
+    heard: list[Any] = []
+    yield Progress(0, 1)
+    while not any(isinstance(one, str) for one in heard):
+        time.sleep(0.01)
+        heard += changes()
+        yield Alive()
+    yield Finished(heard)

@@ -22,7 +22,7 @@ class Listener:
     def update(self) -> None:
         self.updates += 1
 
-    def start(self, job: Callable[[], Any]) -> jobs.RunningJob:
+    def start(self, job: Callable[[], Any], **more: Any) -> jobs.RunningJob:
         return jobs.start(
             job,
             on_event=self.events.append,
@@ -31,6 +31,7 @@ class Listener:
             on_stopped=lambda: self.finish("stopped", None),
             on_update=self.update,
             name="test",
+            **more,
         )
 
     def finish(self, how: str, what: Any) -> None:
@@ -41,6 +42,20 @@ class Listener:
 @pytest.fixture
 def listener(qapp: Any, own_pool: Pool) -> Listener:
     return Listener()
+
+
+def test_an_answer_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch, own_pool: Pool, qtbot: Any) -> None:
+    told: list[Any] = []
+
+    def broken(stream: Any) -> Any:
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr("napari_microcnn.ui.wire.receive", broken)
+    monkeypatch.setattr("threading.excepthook", lambda arguments: told.append(arguments.exc_type))
+    process = own_pool.take()
+    process.on_answer = lambda kind, content: told.append(content.message)
+    qtbot.waitUntil(lambda: KeyError in told, timeout=10_000)
+    qtbot.waitUntil(lambda: not process.alive, timeout=10_000)
 
 
 @pytest.fixture
@@ -107,6 +122,7 @@ def test_failures_are_told(qtbot: Any, listener: Listener, fake: Any, name: str,
     assert how == "failed"
     assert failure.expected is expected
     assert words in failure.message
+    assert ("KeyError" in failure.details) is (name == "crash")
 
 
 def test_the_next_job_runs_after_a_crash(qtbot: Any, listener: Listener, fake: Any) -> None:
@@ -115,6 +131,24 @@ def test_the_next_job_runs_after_a_crash(qtbot: Any, listener: Listener, fake: A
     listener.end = None
     listener.start(partial(fake.count, 1))
     qtbot.waitUntil(lambda: listener.end == ("finished", 1), timeout=20_000)
+
+
+def test_a_running_job_hears_what_it_is_told(qtbot: Any, listener: Listener, fake: Any) -> None:
+    job = listener.start(fake.listen, listening=True)
+    qtbot.waitUntil(lambda: bool(listener.events), timeout=20_000)
+    job.tell(np.arange(3))
+    job.tell("end")
+    qtbot.waitUntil(lambda: listener.end is not None, timeout=20_000)
+    how, heard = listener.end
+    assert how == "finished"
+    np.testing.assert_array_equal(heard[0], np.arange(3))
+    assert all(isinstance(event, Progress) for event in listener.events)  # signs of life stay in the worker
+    job.tell("too late")
+
+    listener.end = None
+    listener.start(fake.listen, listening=True).tell("end")
+    qtbot.waitUntil(lambda: listener.end is not None, timeout=20_000)
+    assert listener.end == ("finished", ["end"])
 
 
 def test_what_libraries_print_does_not_disturb(qtbot: Any, listener: Listener, fake: Any) -> None:

@@ -30,6 +30,8 @@ SHARE, SLOW_SHARE, SLOW = 0.1, 0.02, 0.03
 """Share of the window's time that updates may take, drawing included; a smaller one if each takes `SLOW` seconds."""
 BUDGET = 0.02
 """Seconds that callbacks may take before the window gets its turn."""
+LONGEST = 1.2
+"""Seconds between two updates, at most: a preview that comes later is no live preview."""
 PATIENCE = 3.0
 """Seconds that a job may take to stop by itself; what it reached has been reported by then."""
 _NEWEST_ONLY = (BatchDone, Progress, PreviewDone)
@@ -92,6 +94,7 @@ class RunningJob(QObject):
         on_stopped: Callable[[], None],
         on_update: Callable[[], None],
         name: str,
+        listening: bool,
     ) -> None:
         super().__init__()
         self.name = name
@@ -109,7 +112,12 @@ class RunningJob(QObject):
         self._arrived.connect(self._schedule)
         self._process: Process | None = _pool.take()
         self._process.on_answer = self._receive
-        self._process.ask(serve.RUN, job)
+        self._process.ask(serve.RUN, job, listening)
+
+    def tell(self, change: Any) -> None:
+        """Tell a listening job of a change; returns at once. A job that has ended does not hear it."""
+        if self.running and self._process is not None:
+            self._process.ask(serve.TELL, change)
 
     def stop(self) -> None:
         """Ask the job to stop after this batch or tile; after `PATIENCE` seconds its process is ended."""
@@ -171,7 +179,8 @@ class RunningJob(QObject):
         """Update less often where an update takes long, and as often as before where it does not any more."""
         self._last = time.monotonic()
         cost = self._last - started
-        self._interval = max(INTERVAL, cost / (SHARE if cost < SLOW else SLOW_SHARE), 0.7 * self._interval)
+        wanted = max(cost / (SHARE if cost < SLOW else SLOW_SHARE), 0.7 * self._interval)
+        self._interval = min(max(INTERVAL, wanted), LONGEST)
 
     def _deliver_one(self, kind: str, content: Any) -> None:
         if kind == serve.EVENT:
@@ -207,6 +216,7 @@ def start(
     on_stopped: Callable[[], None] = _nothing,
     on_update: Callable[[], None] = _nothing,
     name: str,
+    listening: bool = False,
 ) -> RunningJob:
     """Run a job in a worker process.
 
@@ -223,6 +233,9 @@ def start(
         remember.
     name : str
         What the user sees.
+    listening : bool
+        Whether the job takes an argument `changes`, a callable that returns what it was told since
+        the last call, see `RunningJob.tell`.
 
     Returns
     -------
@@ -237,6 +250,7 @@ def start(
         on_stopped=on_stopped,
         on_update=on_update,
         name=name,
+        listening=listening,
     )
 
 

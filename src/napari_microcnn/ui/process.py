@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import pickle
 import queue
 import subprocess
 import sys
@@ -68,23 +69,23 @@ class Process:
                     wire.send(stream, request)
                 except OSError:  # the process is gone: the reading thread tells why
                     break
-                except Exception as error:  # noqa: BLE001 - pickling runs code of whatever array a layer holds
+                except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
+                    # Anything else ends this thread and closes the stream: the worker ends, the reading thread tells.
                     message = f"This image cannot be sent to the worker process: {error}"
                     self._tell(serve.FAILED, Failure(message, expected=False, details=traceback.format_exc()))
 
     def _read(self) -> None:
-        with self._child.stdout as stream:
-            try:
+        message = "The worker's answer cannot be read; run it again."
+        try:
+            with self._child.stdout as stream:
                 while True:
                     self._tell(*wire.receive(stream))
-            except (EOFError, OSError):
-                code = self._child.wait()
-                message = f"The worker process ended unexpectedly (exit code {code}); is there enough memory?"
-                self._tell(serve.FAILED, Failure(message, expected=False))
-            except Exception as error:  # noqa: BLE001 - whatever a broken answer raises, the job has failed
-                message = f"The worker's answer cannot be read: {error}"
-                self._tell(serve.FAILED, Failure(message, expected=False, details=traceback.format_exc()))
-                self._child.kill()
+        except (EOFError, OSError):
+            code = self._child.wait()
+            message = f"The worker process ended unexpectedly (exit code {code}); is there enough memory?"
+        finally:  # also when the answer was broken, in whatever way: then Python tells the traceback
+            self._child.kill()
+            self._tell(serve.FAILED, Failure(message, expected=False))
 
     def _tell(self, kind: str, content: Any) -> None:
         if kind == serve.DEVICE:

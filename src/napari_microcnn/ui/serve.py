@@ -14,17 +14,20 @@ import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
 from typing import Any, BinaryIO
 
-from napari_microcnn.events import Finished, Job
+from napari_microcnn.events import Alive, Finished, Job
 from napari_microcnn.ui import wire
 
 log = logging.getLogger(__name__)
 
-RUN, STOP, WARM_UP = "run", "stop", "warm up"
+RUN, TELL, STOP, WARM_UP = "run", "tell", "stop", "warm up"
 """What the window asks for."""
 EVENT, FINISHED, STOPPED, FAILED, DEVICE = "event", "finished", "stopped", "failed", "device"
 """What the worker answers."""
@@ -55,8 +58,10 @@ class _Server:
         self._answers = answers
         self._tasks: queue.Queue[Callable[[], None]] = queue.Queue()
         self._stop = threading.Event()
+        self._told: deque[Any] = deque()
 
     def serve(self) -> None:
+        sys.excepthook = self._fall
         threading.Thread(target=self._listen, daemon=True, name="listen").start()
         while True:
             self._tasks.get()()
@@ -68,14 +73,22 @@ class _Server:
                 request, *arguments = wire.receive(self._requests)
                 if request == STOP:
                     self._stop.set()
+                elif request == TELL:
+                    self._told.append(arguments[0])
                 elif request == WARM_UP:
                     self._tasks.put(self._warm_up)
                 else:
                     self._stop.clear()
-                    job = arguments[0]
-                    self._tasks.put(lambda job=job: self._run(job))
+                    self._told.clear()  # what was told to a job that has ended
+                    job, listening = arguments
+                    run = partial(job, changes=self._changes) if listening else job
+                    self._tasks.put(partial(self._run, run))
         finally:
             os._exit(0)  # a batch that is being computed in the main thread cannot be waited for
+
+    def _changes(self) -> list[Any]:
+        """Return what the window has told since the last call."""
+        return [self._told.popleft() for _ in range(len(self._told))]
 
     def _warm_up(self) -> None:
         from napari_microcnn.device import describe_device
@@ -91,16 +104,20 @@ class _Server:
         except MemoryError:
             message = "There is not enough memory for this; choose a smaller tile, patch or batch."
             self._answer(FAILED, Failure(message, expected=True, details=traceback.format_exc()))
-        except Exception as error:  # noqa: BLE001 - the window must learn of every failure
-            message = f"{type(error).__name__}: {error}"
-            self._answer(FAILED, Failure(message, expected=False, details=traceback.format_exc()))
+
+    def _fall(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Tell the window of an error that nobody expected, and end: what is left of the job cannot be trusted."""
+        details = "".join(traceback.format_exception(kind, error, trace))
+        self._answer(FAILED, Failure(f"{kind.__name__}: {error}", expected=False, details=details))
+        os._exit(1)
 
     def _follow(self, events: Job[Any]) -> None:
         for event in events:
             if isinstance(event, Finished):
                 self._answer(FINISHED, event.result)
                 return
-            self._answer(EVENT, event)
+            if not isinstance(event, Alive):
+                self._answer(EVENT, event)
             if self._stop.is_set():
                 events.close()
                 break
