@@ -67,10 +67,12 @@ def wait(until: Callable[[], bool], seconds: float) -> None:
 
 def run() -> Table:
     """Open the docks, train, segment and move a slider, with a folder of its own for the models."""
+    from napari_microcnn.io.sessions import SESSIONS_VARIABLE
     from napari_microcnn.ui.models import MODELS_VARIABLE
 
     with TemporaryDirectory() as models:
         os.environ[MODELS_VARIABLE] = models
+        os.environ[SESSIONS_VARIABLE] = models
         return _run()
 
 

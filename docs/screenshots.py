@@ -15,6 +15,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QApplication
 
+from napari_microcnn.io.sessions import SESSIONS_VARIABLE
 from napari_microcnn.ui.__main__ import DOCKS, PLUGIN, open_window
 from napari_microcnn.ui.models import MODELS_VARIABLE
 
@@ -42,6 +43,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as models:
         os.environ[MODELS_VARIABLE] = models
+        os.environ[SESSIONS_VARIABLE] = models
         _take_all(arguments)
 
 

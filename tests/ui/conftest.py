@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("napari")
 
 from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
+from napari_microcnn.io.sessions import SESSIONS_VARIABLE
 from napari_microcnn.ui import jobs
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.models import MODELS_VARIABLE
@@ -55,8 +56,9 @@ def _processes() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _kept_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep models that are trained here out of the user's folder."""
+    """Keep models that are trained here, and strokes that are painted, out of the user's folder."""
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv(SESSIONS_VARIABLE, str(tmp_path / "sessions"))
 
 
 @pytest.fixture

@@ -93,7 +93,10 @@ class Keeper:
         state : mapping
             Classes, settings and model, as JSON can hold them.
         """
+        new = {_name(one) for one in strokes} - {_name(one) for one in self._strokes}
         self._strokes, self._state = strokes, state
+        if new:  # at once, so that what was read from a file is known before it is painted on
+            self._tasks.put(partial(self._begin, strokes))
         for picture in pictures:
             if picture.number not in self._sought:
                 self._sought.add(picture.number)
@@ -139,9 +142,7 @@ class Keeper:
         for one, recorder in gone:
             self._attempt(partial(recorder.look, one.labels, state))
             del self._recorders[_name(one)]
-        for one in strokes:
-            recorder = self._recorder(one)
-            self._attempt(partial(recorder.look, one.labels, state))
+        self._begin(strokes)
 
     def _run(self) -> None:
         pause = SHORTEST
@@ -160,6 +161,10 @@ class Keeper:
                 self._recorders.clear()
                 return
             self._attempt(task)
+
+    def _begin(self, strokes: tuple[Strokes, ...]) -> None:
+        for one in strokes:
+            self._attempt(partial(self._recorder(one).look, one.labels, self._state))
 
     def _attempt(self, task: Callable[[], object]) -> None:
         """Do something; what goes wrong is told once, and must not end the keeping."""
