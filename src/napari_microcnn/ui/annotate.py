@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QWidget
 from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
 from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone, score_of
 from napari_microcnn.ui import layers, tasks
+from napari_microcnn.ui.autosave import Autosave
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import ModelChoice
 from napari_microcnn.ui.classes import ClassList
@@ -49,6 +50,7 @@ class AnnotateDock(Dock):
         self.resume_button = QPushButton("Resume")
         self.save_button = QPushButton("Save …")
         self.model: ModelFile | None = None
+        self.training_file: Path | None = None
         self._preview: LivePreview | None = None
         self._best: EpochDone | None = None
         self._last: EpochDone | None = None
@@ -58,6 +60,8 @@ class AnnotateDock(Dock):
         self._follow_theme()
         self.guide = GuidePanel(self)
         self.add_section("Where to paint next", self.guide)
+        self.autosave = Autosave(self)
+        self.body.insertWidget(0, self.autosave)
         self.set_running(False)
 
     def _lay_out(self) -> None:
@@ -153,6 +157,11 @@ class AnnotateDock(Dock):
         shown = {**advanced.model_dump(include=set(_ADVANCED)), **few.model_dump(include=set(_FEW))}
         return TrainConfig(**{**shown, **self.preset.value(), "init": init and init.reference})
 
+    @property
+    def best_model(self) -> ModelFile | None:
+        """The best model of the training that runs, or else the model that was trained or restored last."""
+        return self._best.model if self._best is not None and self._best.model is not None else self.model
+
     def _train(self, resumed: ModelFile | None) -> None:
         config = self.settings()
         planes = self._planes()
@@ -161,7 +170,7 @@ class AnnotateDock(Dock):
         self._best = self._last = None
         # A resumed training has a file of its own: it may end worse.
         path = self.session.new_model_file(planes[0].layer.name if planes else self.pairs.files[0].image.parent.name)
-        name = path.stem
+        self.training_file, name = path, path.stem
         shown = self._shown(planes)
         job = partial(
             tasks.train_model,
