@@ -73,7 +73,7 @@ from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer(show=False)
 QApplication.processEvents()
 times = []
-for name in ("Synthesize", "Segment", "Annotate & train", "Export"):
+for name in ("Synthesize", "Segment", "Annotate & train", "Correct", "Export"):
     start = time.process_time()
     viewer.window.add_plugin_dock_widget("napari-microcnn", name, tabify=True)
     QApplication.processEvents()
