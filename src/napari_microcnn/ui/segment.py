@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QComboBox, QFormLayout
 
-from napari_microcnn.config import SegmentConfig
+from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.events import Event, Progress, TileDone
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, tasks
@@ -102,9 +102,11 @@ class SegmentDock(Dock):
     ) -> list[Callable[[], None]]:
         """Return the steps that show the result."""
         self._drawing = None
-        about = {**about, "classes": model.classes, "magnification": found.magnification, "computed": found.computed}
         chosen = about["settings"]["objects"]
-        grains = chosen is None and model.objects is not None and model.objects.kind == "grains"
+        rule = model.objects if chosen is None else ObjectRule(kind="particles", class_id=chosen)
+        grains = rule is not None and rule.kind == "grains"
+        about = {**about, "classes": model.classes, "rule": rule}
+        about |= {"magnification": found.magnification, "computed": found.computed}
 
         parts = [("classes", found.classes, {"colormap": layers.class_colours(model.classes), "opacity": 0.5})]
         if found.labels is not None:
