@@ -16,6 +16,7 @@ from napari_microcnn.config import (
     TrainConfig,
     VoronoiConfig,
 )
+from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.provenance import command_line
 
 _WISHES = ("keep_probabilities", "keep_uncertainty")
@@ -107,24 +108,28 @@ def segment_script(
     """
     if precision is not None:
         config = SegmentConfig(**{**config.model_dump(), "precision": precision})
-    name = source.stem
-    python = f"""{_head()}
+    command = segment_command(source, model, config, folder, precision)
+    python = f"""{_head("from napari_microcnn.io.provenance import provenance")}
 
 micrograph = mc.read_micrograph({_path(source)})
 config = {_call("mc.SegmentConfig", config)}
 found = mc.result_of(mc.segment(micrograph, {_path(model)}, config))
 table = None if found.labels is None else mc.measure_objects(found.labels, micrograph.calibration)
+told = provenance(
+    micrograph=micrograph, model=found.model.info(), settings=found.config.model_dump(), command={command!r}
+)
 mc.export_segmentation(
     {_path(folder)},
-    {name!r},
+    {stem_of(source)!r},
     classes=found.classes,
     labels=found.labels,
     table=table,
     calibration=micrograph.calibration,
     axes=micrograph.axes.removesuffix("C"),
+    provenance={{**told, "computed": found.computed}},
 )
 """
-    return Script(python, segment_command(source, model, config, folder, precision))
+    return Script(python, command)
 
 
 def train_script(
@@ -133,6 +138,8 @@ def train_script(
     config: TrainConfig,
     output: Path,
     resume: Path | None = None,
+    *,
+    live: bool = False,
 ) -> Script:
     """Return how to train a model from files and save it.
 
@@ -146,10 +153,13 @@ def train_script(
         The model to write.
     resume : Path, optional
         The model that the training went on with.
+    live : bool
+        Whether the annotation changed while it was learnt, which a script cannot repeat.
     """
     marks = {True: ", validation=True", False: ""}
     lines = [f"    mc.read_annotated({_path(one.image)}, {_path(one.labels)}{marks[one.validation]})," for one in data]
     remark = "" if config.epochs else "# Limited by time: the number of steps depends on the computer.\n"
+    remark += "# The annotation changed during this training; here it is as in the end.\n" if live else ""
     resumed = f", resume=mc.load_model({_path(resume)})" if resume else ""
     python = "\n".join(
         [

@@ -51,6 +51,8 @@ class Dock(QWidget):
     viewer : ViewerModel
     session : Session
         What the docks of the viewer share.
+    header : QHBoxLayout
+        The device, and room for a button beside it.
     body : QVBoxLayout
         Where a dock puts its widgets.
     buttons : QHBoxLayout
@@ -78,6 +80,7 @@ class Dock(QWidget):
         self._step_timer.setSingleShot(True)
         self._step_timer.timeout.connect(self._take_step)
         self._device = quiet("Device: auto")
+        self.header = QHBoxLayout()
         self.body = QVBoxLayout()
         self.run_button = QPushButton(run_text)
         self.stop_button = QPushButton("Stop")
@@ -110,8 +113,8 @@ class Dock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
         layout.setSpacing(6)
-        if self.needs_torch:
-            layout.addWidget(self._device)
+        self.header.addWidget(self._device, 1)
+        layout.addLayout(self.header)
         layout.addWidget(scroll, 1)
         layout.addLayout(self.buttons)
         layout.addWidget(self.bar)
@@ -119,6 +122,8 @@ class Dock(QWidget):
         self._notice.setVisible(False)
         layout.addWidget(self.status)
         self.setMinimumWidth(_WIDTH)
+        if not self.needs_torch:
+            self._device.hide()
 
     def _watch_device(self) -> None:
         """Fill in the device line as soon as a worker has told."""
@@ -155,6 +160,7 @@ class Dock(QWidget):
         on_event: Callable[[Event], None],
         on_stopped: Callable[[], None],
         on_update: Callable[[], None] = lambda: None,
+        listening: bool = False,
     ) -> None:
         """Run a job with this dock's progress bar, buttons and messages.
 
@@ -204,6 +210,7 @@ class Dock(QWidget):
             on_error=failed,
             on_update=update,
             name=name,
+            listening=listening,
         )
 
     def stop(self) -> None:

@@ -19,7 +19,10 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.models import ModelFile
+from napari_microcnn.ui.pairing import OnDisk
 from napari_microcnn.ui.preview import ROLE as PREVIEW
+from napari_microcnn.ui.script import ScriptButton
+from napari_microcnn.ui.scripting import Reading
 from napari_microcnn.ui.text import Sentence, quiet
 
 _OUTLINES = {1: "#ffd92f", 0: "transparent", None: "transparent"}
@@ -43,6 +46,9 @@ class SegmentDock(Dock):
         self.objects.setToolTip("What is numbered and measured")
         self.result = Sentence()
         self._drawing: _LiveClasses | None = None
+        self._read: Reading | None = None
+        self.script_button = ScriptButton(self, lambda: self._read)
+        self.header.addWidget(self.script_button)
         form = QFormLayout()
         form.addRow("Image", self.image)
         form.addRow("", self.calibration)
@@ -79,7 +85,7 @@ class SegmentDock(Dock):
         self.start(
             partial(tasks.segment_image, source, model.path, config),
             f"Segmenting {image.name}",
-            on_finished=partial(self._show, image, image.name, model, about),
+            on_finished=partial(self._show, image, image.name, model, about, source),
             on_event=self._follow,
             on_stopped=lambda: self.say("Stopped; the tiles that were done are shown."),
             on_update=self._draw,
@@ -98,10 +104,18 @@ class SegmentDock(Dock):
             self.say(f"Tile {self._drawing.last.done} of {self._drawing.last.total}")
 
     def _show(
-        self, image: Image, name: str, model: ModelFile, about: dict[str, Any], found: tasks.Segmented
+        self,
+        image: Image,
+        name: str,
+        model: ModelFile,
+        about: dict[str, Any],
+        source: Micrograph | OnDisk,
+        found: tasks.Segmented,
     ) -> list[Callable[[], None]]:
         """Return the steps that show the result."""
         self._drawing = None
+        config = SegmentConfig(**about["settings"])
+        self._read = Reading(source, model.reference, config, found.computed["precision"])
         chosen = about["settings"]["objects"]
         rule = model.objects if chosen is None else ObjectRule(kind="particles", class_id=chosen)
         grains = rule is not None and rule.kind == "grains"

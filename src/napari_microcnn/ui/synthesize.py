@@ -17,6 +17,8 @@ from napari_microcnn.ui import jobs, layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.script import ScriptButton
+from napari_microcnn.ui.scripting import Drawing
 from napari_microcnn.ui.text import heading
 
 SOURCE = "synthetic"
@@ -63,6 +65,9 @@ class SynthesizeDock(Dock):
         self.structure = SettingsForm(VoronoiConfig, _STRUCTURE, sliders=True)
         self.more = SettingsForm(VoronoiConfig, _MORE_STRUCTURE, sliders=True)
         self.imaging = SettingsForm(ImagingConfig, tuple(ImagingConfig.model_fields), sliders=True)
+        self._made: Drawing | None = None
+        self.script_button = ScriptButton(self, self._what_was_made)
+        self.buttons.addWidget(self.script_button, 1)  # no header: nothing here needs a device
         self._lay_out()
         self._choose_look(draw=False)
         self._connect()
@@ -184,6 +189,7 @@ class SynthesizeDock(Dock):
         """Start writing training pictures."""
         structure, imaging, seed = self.settings()
         folder, count = self.folder.folder, self.count.value()
+        self._made = Drawing(structure, imaging, seed, count)
         self.start(
             partial(tasks.make_pictures, structure, imaging, seed, count, folder),
             f"Making {count} pictures",
@@ -191,6 +197,10 @@ class SynthesizeDock(Dock):
             on_event=self._count,
             on_stopped=lambda: self.say(f"Stopped; the pictures that were complete are in {folder}."),
         )
+
+    def _what_was_made(self) -> Drawing | None:
+        """Return the pictures that were written last, or else the one that is drawn."""
+        return self._made or (Drawing(*self.settings(), 1) if self._picture is not None else None)
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Progress):
