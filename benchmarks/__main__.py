@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "synth", "tiles", "grains", "strokes", "heartbeat")
+NAMES = ("imports", "synth", "tiles", "grains", "strokes", "autosave", "heartbeat")
 
 
 def main() -> None:

@@ -94,7 +94,10 @@ class Keeper:
             Classes, settings and model, as JSON can hold them.
         """
         new = {_name(one) for one in strokes} - {_name(one) for one in self._strokes}
+        changed = state != self._state
         self._strokes, self._state = strokes, state
+        if changed:  # seldom, and then it matters
+            self._tasks.put(self.look)
         if new:  # at once, so that what was read from a file is known before it is painted on
             self._tasks.put(partial(self._begin, strokes))
         for picture in pictures:

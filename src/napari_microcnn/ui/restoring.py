@@ -83,7 +83,8 @@ def state_of(dock: AnnotateDock) -> dict[str, Any]:
         settings = {}
     model = dock.best_model
     classes = [info.model_dump(mode="json") for info in dock.classes.classes]
-    return {"classes": classes, "settings": settings, "model": str(model.path) if model else None}
+    files = {"model": model.path if model else None, "training": dock.training_file}
+    return {"classes": classes, "settings": settings, **{name: path and str(path) for name, path in files.items()}}
 
 
 def show_state(dock: AnnotateDock, state: Mapping[str, Any], alone: bool) -> list[str]:
@@ -119,15 +120,23 @@ def _show_state(dock: AnnotateDock, state: Mapping[str, Any], alone: bool) -> It
     else:
         if alone and state.get("settings"):
             _show_settings(dock, settings)
-    if state.get("model") and dock.best_model is None:
-        path = Path(str(state["model"]))
+    if dock.best_model is None:
+        yield from _show_model(dock, state.get("model"), state.get("training"))
+
+
+def _show_model(dock: AnnotateDock, *files: str | None) -> Iterator[str]:
+    """Bring back the model that was being trained, or else the one before; the first is older."""
+    named = [Path(str(file)) for file in files if file]
+    for path in reversed(named):
         try:
             dock.model = read_model_file(path)
-        except ValueError:
-            yield f"Their model {path.stem!r} is not there any more."
-        else:
-            dock.session.add(dock.model)
-            dock.set_running(dock.job is not None)
+        except ValueError:  # stopped before its first epoch, moved, or on a drive that is not there
+            continue
+        dock.session.add(dock.model)
+        dock.set_running(dock.job is not None)
+        return
+    if files[0]:
+        yield f"Their model {Path(str(files[0])).stem!r} is not there any more."
 
 
 def _show_classes(dock: AnnotateDock, classes: list[ClassInfo], alone: bool) -> None:
