@@ -10,7 +10,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QWidget
 
 from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
-from napari_microcnn.events import BatchDone, EpochDone, Event, PreviewDone, score_of
+from napari_microcnn.events import BatchDone, EpochDone, Event, Paused, PreviewDone, Resumed, score_of
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.autosave import Autosave
 from napari_microcnn.ui.base import Dock
@@ -24,7 +24,10 @@ from napari_microcnn.ui.pairs import PairTable
 from napari_microcnn.ui.planes import Plane, painted_planes
 from napari_microcnn.ui.plots import TrainingCurves
 from napari_microcnn.ui.presets import PresetChoice
-from napari_microcnn.ui.preview import LivePreview, region_in_view
+from napari_microcnn.ui.preview import PreviewChoice
+from napari_microcnn.ui.script import ScriptButton
+from napari_microcnn.ui.scripting import Lesson
+from napari_microcnn.ui.teaching import Teaching
 from napari_microcnn.ui.text import heading
 
 _FEW = ("minutes",)
@@ -47,11 +50,15 @@ class AnnotateDock(Dock):
         self.form = SettingsForm(TrainConfig, _FEW)
         self.advanced = SettingsForm(TrainConfig, _ADVANCED)
         self.curves = TrainingCurves()
+        self.preview = PreviewChoice()
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.setCheckable(True)
         self.resume_button = QPushButton("Resume")
         self.save_button = QPushButton("Save …")
         self.model: ModelFile | None = None
         self.training_file: Path | None = None
-        self._preview: LivePreview | None = None
+        self.lesson: Lesson | None = None
+        self._teaching: Teaching | None = None
         self._best: EpochDone | None = None
         self._last: EpochDone | None = None
         self._lay_out()
@@ -59,7 +66,7 @@ class AnnotateDock(Dock):
         self._adopt_classes()
         self._follow_theme()
         self.guide = GuidePanel(self)
-        self.add_section("Where to paint next", self.guide)
+        self.guide_section = self.add_section("Where to paint next", self.guide)
         self.autosave = Autosave(self)
         self.body.insertWidget(0, self.autosave)
         self.set_running(False)
@@ -72,12 +79,17 @@ class AnnotateDock(Dock):
         self.body.addWidget(self.preset)
         row = QFormLayout()
         row.addRow("Start from", self.init)
+        row.addRow("Preview", self.preview)
         self.body.addLayout(row)
         self.body.addWidget(self.form)
         self.body.addWidget(Folded("Advanced", self.advanced))
         self.body.addWidget(self.curves)
+        self.buttons.insertWidget(1, self.pause_button, 1)
         self.buttons.insertWidget(1, self.resume_button, 1)
+        self.pause_button.setToolTip("Let the training wait, and its time too; painting and looking go on")
         self.buttons.addWidget(self.save_button, 1)
+        self.script_button = ScriptButton(self, lambda: self.lesson)
+        self.header.addWidget(self.script_button)
         self.save_button.setToolTip("Save the model as a file of its own")
         self.say("Click a class and paint a few strokes of it, then of the others; then press Train.")
         self.resume_button.setToolTip("Go on with the model that was trained last, with the strokes as they are now")
@@ -108,6 +120,7 @@ class AnnotateDock(Dock):
         self.pairs.refused.connect(self.refuse)
         self.pairs.folders_wanted.connect(partial(ask_for_folders, self))
         self.init.failed.connect(self.refuse)
+        self.pause_button.toggled.connect(self._pause)
         self.resume_button.clicked.connect(lambda: self.attempt(self.resume))
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.viewer.events.theme.connect(self._follow_theme)
@@ -129,6 +142,9 @@ class AnnotateDock(Dock):
         for _, annotation in self.pairs.pairs:
             annotation.colormap = layers.class_colours(self.classes.classes)
             annotation.metadata[layers.KEY]["classes"] = self.classes.classes
+        self.preview.offer(self.classes.classes)
+        if self._teaching is not None:
+            self._teaching.set_classes(self.classes.classes)
 
     def _adopt_classes(self) -> None:
         """Take over the classes of an annotation that knows them, as those of the samples do."""
@@ -171,16 +187,21 @@ class AnnotateDock(Dock):
         # A resumed training has a file of its own: it may end worse.
         path = self.session.new_model_file(planes[0].layer.name if planes else self.pairs.files[0].image.parent.name)
         self.training_file, name = path, path.stem
-        shown = self._shown(planes)
+        self._end_teaching()
+        teaching = Teaching(
+            self, self.viewer, self.pairs, self.preview, planes, len(self.pairs.files), self.classes.classes
+        )
+        data = [*(plane.painted for plane in planes), *self.pairs.files]
+        self.lesson = Lesson(data, self.classes.classes, config, resumed.path if resumed else None)
         job = partial(
             tasks.train_model,
-            [*(plane.painted for plane in planes), *self.pairs.files],
+            data,
             self.classes.classes,
             config,
             path.parent,
             name,
             resume=resumed.path if resumed else None,
-            preview=shown,
+            preview=teaching.first_view,
         )
         self.scroll_to(self.curves)
         self.start(
@@ -190,7 +211,22 @@ class AnnotateDock(Dock):
             on_event=self._follow,
             on_stopped=self._stopped,
             on_update=self._draw,
+            listening=True,
         )
+        self._teaching = teaching
+        teaching.follow(self.job.tell)
+
+    def _pause(self, paused: bool) -> None:
+        """Let the running training wait, or go on."""
+        self.pause_button.setText("Go on" if paused else "Pause")
+        if self.job is not None:
+            self.job.tell(Paused() if paused else Resumed())
+            self.say("Paused; what you paint now is learnt when it goes on." if paused else "Going on …")
+
+    def _end_teaching(self) -> None:
+        if self._teaching is not None:
+            self._teaching.close()
+            self._teaching = None
 
     def _planes(self) -> list[Plane]:
         """Return what is painted; may be empty where there are pairs of files."""
@@ -203,18 +239,6 @@ class AnnotateDock(Dock):
             )
         return planes
 
-    def _shown(self, planes: list[Plane]) -> tuple[int, tuple[slice, slice]] | None:
-        """Get ready to preview the selected image, or the first one; return its index and region."""
-        self._preview = None
-        if not planes:
-            return None
-        current = self.pairs.current
-        wanted = [index for index, plane in enumerate(planes) if current and plane.layer is current[0]]
-        first = wanted[0] if wanted else 0
-        image = planes[first].layer
-        self._preview = LivePreview(self.viewer, image, planes[first].index, self.classes.classes)
-        return first, region_in_view(image)
-
     def _follow(self, event: Event) -> None:
         if isinstance(event, BatchDone):
             self.curves.add_batch(event)
@@ -224,13 +248,13 @@ class AnnotateDock(Dock):
             self._last = event
             self._best = event if event.best else self._best
         elif isinstance(event, PreviewDone):
-            self._preview.take(event)
+            self._teaching.take(event)
 
     def _draw(self) -> None:
         self.curves.draw()
-        if self._preview is not None:
-            self._preview.draw()
-        if self._last is not None:
+        if self._teaching is not None:
+            self._teaching.preview.draw()
+        if self._last is not None and not self.pause_button.isChecked():
             told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {score_of(self._last)}"
             self.say(f"{told} · {self._best_line()}")
 
@@ -263,6 +287,12 @@ class AnnotateDock(Dock):
         """Show the state of the buttons; see the base class."""
         super().set_running(running)
         if hasattr(self, "save_button"):
+            if not running:
+                self._end_teaching()
+                self.pause_button.setChecked(False)
+            self.pause_button.setVisible(running)
+            self.resume_button.setVisible(not running)
+            self.save_button.setVisible(not running)
             self.resume_button.setEnabled(not running and self.model is not None)
             self.save_button.setEnabled(not running and self.model is not None)
 

@@ -118,7 +118,7 @@ def current_plane(viewer: ViewerModel, layer: Layer) -> tuple[int, ...]:
 def keeping_active(viewer: ViewerModel) -> Iterator[None]:
     """Let the active layer stay the active one: a new layer would take the brush away."""
     active = viewer.layers.selection.active
-    with _no_collection():
+    with no_collection():
         yield
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
@@ -182,7 +182,7 @@ def put_labels(
         viewer.layers.remove(layer)
         layer = None
     if layer is None:
-        with _no_collection():
+        with no_collection():
             return viewer.add_labels(data, name=f"{source} {role}", metadata={KEY: known}, **place, **look)
     layer.data = data
     before = layer.metadata.get(KEY, {})
@@ -196,7 +196,7 @@ def put_labels(
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Let Python collect its garbage later: napari makes so many objects for a layer that it would do so now.
 
     That takes up to 250 ms beside napari, and the layer 100 ms: together the window would stand still too long.

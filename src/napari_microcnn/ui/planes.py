@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,16 @@ class Plane:
     index: tuple[int, ...]
 
 
-def painted_planes(pairs: list[tuple[Image, Labels]]) -> list[Plane]:
+def painted_planes(
+    pairs: list[tuple[Image, Labels]], besides: Container[tuple[int, tuple[int, ...]]] = ()
+) -> list[Plane]:
     """Return every plane with strokes, with copies of these.
+
+    Parameters
+    ----------
+    pairs : list of (Image, Labels)
+    besides : container
+        Planes to leave out: the ``id`` of the image layer and the stack index.
 
     Raises
     ------
@@ -40,7 +49,7 @@ def painted_planes(pairs: list[tuple[Image, Labels]]) -> list[Plane]:
         source = layers.source_of(image)
         held = layers.for_validation(annotation)
         for index in np.ndindex(shape[:-2]):
-            if painted[index].any():
+            if (id(image), index) not in besides and painted[index].any():
                 plane = source if isinstance(source, OnDisk) or not index else _plane(source, index)
                 planes.append(Plane(PaintedImage(plane, painted[index].copy(), held), image, index))
     return planes

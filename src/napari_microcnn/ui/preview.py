@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from napari.utils.colormaps import Colormap
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSlider, QWidget
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.events import PreviewDone
 from napari_microcnn.ui import layers
 
 ROLE = "preview"
+PROBABILITY = "probability"
 LARGEST = 1024
 """Longest side of the previewed region in pixels; more would take the time from the training."""
+_OPACITY = 40
 
 
 def region_in_view(image: Image) -> tuple[slice, slice]:
@@ -29,62 +35,175 @@ def region_in_view(image: Image) -> tuple[slice, slice]:
     return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
 
 
+class PreviewChoice(QWidget):
+    """What the preview shows, and how strongly.
+
+    Attributes
+    ----------
+    changed : Signal()
+        Emitted when something else shall be shown.
+    faded : Signal(float)
+        Emitted with another opacity.
+    """
+
+    changed = Signal()
+    faded = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.what = QComboBox()
+        self.what.setToolTip("What is drawn over the image while the network learns")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setValue(_OPACITY)
+        self.slider.setToolTip("Opacity of the preview")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.what, 2)
+        row.addWidget(self.slider, 1)
+        self.what.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.slider.valueChanged.connect(lambda value: self.faded.emit(value / 100))
+
+    @property
+    def shown(self) -> int | None:
+        """Id of the class whose probability is wanted; None for the class map."""
+        return self.what.currentData()
+
+    @property
+    def opacity(self) -> float:
+        """Opacity of the preview, 0 to 1."""
+        return self.slider.value() / 100
+
+    def offer(self, classes: Sequence[ClassInfo]) -> None:
+        """Offer other classes; the choice stays if its class does."""
+        before = self.shown
+        self.what.blockSignals(True)
+        self.what.clear()
+        self.what.addItem("class map", None)
+        for info in classes:
+            self.what.addItem(f"probability of {info.name}", info.id)
+        self.what.setCurrentIndex(max(0, self.what.findData(before)))
+        self.what.blockSignals(False)
+        if self.shown != before:
+            self.changed.emit()
+
+
 class LivePreview:
-    """Draws previews into one layer.
+    """Draws previews into layers that lie on the part of the image in view.
+
+    Only that part, because drawing a layer of the whole of a large image holds up the window.
 
     Parameters
     ----------
     viewer : ViewerModel
-    image : Image
-        The layer that is previewed.
-    plane : tuple of int
-        Stack index of the previewed plane.
     classes : sequence of ClassInfo
         For the colours.
+    opacity : float
     """
 
-    def __init__(self, viewer: ViewerModel, image: Image, plane: tuple[int, ...], classes: Sequence[ClassInfo]) -> None:
+    def __init__(self, viewer: ViewerModel, classes: Sequence[ClassInfo], opacity: float) -> None:
         self._viewer = viewer
-        self._image = image
-        self._name = image.name
-        self._plane = plane
         self._classes = tuple(classes)
-        self._data = np.zeros(layers.shape_of(image), np.uint8)
-        self._layer: Labels | None = None
-        self._fresh = False
-        self._shown = False
+        self._opacity = opacity
+        self._layer: Labels | Image | None = None
+        self._fresh: tuple[Image, tuple[int, ...], PreviewDone] | None = None
+        self._shown: int | None = None
+        self._removed = False
+        self.changes = 0
+        """Number of changes of the annotation that the drawn preview has learnt from."""
+        viewer.layers.events.removed.connect(self._forget)
 
-    def take(self, event: PreviewDone) -> None:
-        """Remember a preview for the next drawing."""
-        self._data[(*self._plane, *event.region)] = event.classes
-        self._fresh = True
+    def close(self) -> None:
+        """Draw nothing any more; the layers stay."""
+        self._viewer.layers.events.removed.disconnect(self._forget)
+
+    def set_classes(self, classes: Sequence[ClassInfo]) -> None:
+        """Take over other names and colours."""
+        self._classes = tuple(classes)
+        layer = self._layer
+        if isinstance(layer, Labels) and self._is_ours(layer):
+            layer.colormap = layers.class_colours(self._classes)
+            layer.metadata[layers.KEY]["classes"] = self._classes
+
+    def fade(self, opacity: float) -> None:
+        """Draw with another opacity."""
+        self._opacity = opacity
+        if self._layer is not None and self._is_ours(self._layer):
+            self._layer.opacity = opacity
+
+    def take(self, image: Image, plane: tuple[int, ...], event: PreviewDone, shown: int | None) -> None:
+        """Remember a preview of a plane of an image, and the class whose probability it is, for the next drawing."""
+        self._fresh, self._shown = (image, plane, event), shown
 
     def draw(self) -> None:
-        """Show the newest preview; a layer that the user removed is not brought back."""
-        if not self._fresh:
+        """Show the newest preview; layers that the user removed are not brought back."""
+        if self._fresh is None or self._removed:
             return
-        if self._layer is None or self._layer.metadata[layers.KEY]["role"] != ROLE:  # the Segment dock took it over
-            self._shown = False
-            self._show()  # made now, drawn with the next update: each takes a while
-            return
-        self._fresh = False
-        if not self._shown:
-            self._shown = self._layer.visible = True
-        elif self._layer in self._viewer.layers:
-            layers.show_changes(self._layer)
+        image, plane, event = self._fresh
+        role = ROLE if event.probability is None else PROBABILITY
+        layer = layers.find(self._viewer, role, image.name, Labels if role == ROLE else Image)
+        data = (event.classes if event.probability is None else event.probability)[(None,) * len(plane)]
+        place = _placed(image, plane, event.region)
+        if layer is None:
+            layer = self._make(role, image, data, place)  # made now, drawn with the next update: each takes a while
+        else:
+            self._fresh = None
+            self._fill(layer, data, place)
+            self.changes = event.changes
+        if self._layer is not layer and self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.visible = False
+        self._layer = layer
 
-    def _show(self) -> None:
+    def _fill(self, layer: Labels | Image, data: np.ndarray, place: dict[str, Any]) -> None:
+        if layer.data.shape == data.shape and layer.data.dtype == data.dtype and layer.data.flags.writeable:
+            layer.data[...] = data
+            layers.show_changes(layer)
+        else:
+            layer.data = data
+        if isinstance(layer, Image) and layer.metadata[layers.KEY]["shown"] != self._shown:
+            layer.colormap, layer.metadata[layers.KEY]["shown"] = self._shades(), self._shown
+        if tuple(layer.translate) != tuple(place["translate"]):
+            layer.translate = place["translate"]
+        if not layer.visible and self._layer is not layer:
+            layer.visible = True
+            layer.opacity = self._opacity
+
+    def _make(self, role: str, image: Image, data: np.ndarray, place: dict[str, Any]) -> Labels | Image:
         active = self._viewer.layers.selection.active
-        self._layer = layers.put_labels(
-            self._viewer,
-            ROLE,
-            self._data,
-            self._image if self._image in self._viewer.layers else None,
-            source=self._name,
-            about={"classes": self._classes},
-            colormap=layers.class_colours(self._classes),
-            opacity=0.4,
-            visible=False,
-        )
+        known = {"role": role, "source": image.name, "classes": self._classes}
+        look = {"name": f"{image.name} {role}", "metadata": {layers.KEY: known}, "visible": False}
+        with layers.no_collection():
+            if role == ROLE:
+                colours = layers.class_colours(self._classes)
+                layer = self._viewer.add_labels(data, colormap=colours, opacity=self._opacity, **look, **place)
+            else:
+                look["metadata"][layers.KEY]["shown"] = self._shown
+                layer = self._viewer.add_image(
+                    data, colormap=self._shades(), opacity=self._opacity, contrast_limits=(0, 255), **look, **place
+                )
         if active is not None and active in self._viewer.layers:  # the brush stays where it was
             self._viewer.layers.selection.active = active
+        self._layer = None
+        return layer
+
+    def _shades(self) -> Colormap:
+        """Return the colour of the shown class, from transparent to full."""
+        colour = next((info.colour for info in self._classes if info.id == self._shown), "#ffffff")
+        rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        return Colormap([[*rgb, 0], [*rgb, 1]], name=f"probability {colour}")
+
+    def _is_ours(self, layer: Labels | Image) -> bool:
+        """Whether a layer is a preview still: the Segment dock may have taken it over."""
+        return layer.metadata[layers.KEY]["role"] in (ROLE, PROBABILITY)
+
+    def _forget(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._removed, self._layer = True, None
+
+
+def _placed(image: Image, plane: tuple[int, ...], region: tuple[slice, slice]) -> dict[str, Any]:
+    """Return the layer arguments that put a region of a plane over its image."""
+    place = layers.placed_like(image)
+    start = np.array([*plane, region[0].start, region[1].start])
+    scale, translate = np.asarray(place["scale"]), np.asarray(place["translate"])
+    return {**place, "translate": tuple(translate + scale * start)}

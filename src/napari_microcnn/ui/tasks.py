@@ -7,17 +7,17 @@ that importing this module for its name costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
-from napari_microcnn.events import EpochDone, Finished, Job
+from napari_microcnn.events import Change, EpochDone, Finished, ImageAdded, Job
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
@@ -169,6 +169,7 @@ def train_model(
     name: str,
     resume: Path | None = None,
     preview: tuple[int, tuple[slice, slice]] | None = None,
+    changes: Callable[[], Sequence[Change | PaintedImage]] | None = None,
 ) -> Job[ModelFile]:
     """Train a model; the best weights so far are always in a file, so stopping loses nothing.
 
@@ -183,14 +184,16 @@ def train_model(
         Model to go on with.
     preview : int and region, optional
         Which part of which image is shown while the training runs.
+    changes : callable, optional
+        As for `train_segmenter`; an image that joins comes as `PaintedImage`.
     """
     from napari_microcnn.models import load_model
     from napari_microcnn.train.segmenter import train_segmenter
 
     before = load_model(resume) if resume else None
-    with closing(
-        train_segmenter([annotated(one) for one in data], classes, config, resume=before, preview=preview)
-    ) as job:
+    told = None if changes is None else partial(_understood, changes)
+    images = [annotated(one) for one in data]
+    with closing(train_segmenter(images, classes, config, resume=before, preview=preview, changes=told)) as job:
         for event in job:
             if isinstance(event, EpochDone) and event.model is not None:
                 yield replace(event, model=_kept(event.model, folder, name))
@@ -198,6 +201,11 @@ def train_model(
                 yield Finished(_kept(event.result, folder, name))
             else:
                 yield event
+
+
+def _understood(changes: Callable[[], Sequence[Change | PaintedImage]]) -> list[Change]:
+    """Return what was told, for the engine."""
+    return [ImageAdded(annotated(one)) if isinstance(one, PaintedImage) else one for one in changes()]
 
 
 def _kept(model: Any, folder: Path, name: str) -> ModelFile:
