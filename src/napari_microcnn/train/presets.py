@@ -38,8 +38,8 @@ class Recipe:
     edges: float = 1.0
 
 
-_RARE: dict[Preset, tuple[float, float]] = {"thin": (0.5, 0.2), "defects": (0.0, 0.5)}
-"""Of the presets for thin and rare things: weight of the centreline loss, and of edges."""
+_RARE: dict[Preset, tuple[float, float, float]] = {"thin": (0.5, 2.0, 0.2), "defects": (0.0, 0.0, 0.5)}
+"""Of the presets for thin and rare things: weights of the centreline loss and of `beside_loss`, and edges."""
 
 _SHARE = 0.5
 """Part of the patches that lie around a rare class."""
@@ -60,8 +60,9 @@ def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo]) -> Recipe:
     objects = ObjectRule(kind=kind, class_id=focus.id)
     if config.preset not in _RARE:
         return Recipe(objects)
-    lines, edges = _RARE[config.preset]
+    lines, beside, edges = _RARE[config.preset]
     index = [info.id for info in classes].index(focus.id)
     shares = np.full(len(classes), (1 - _SHARE) / (len(classes) - 1))
     shares[index] = _SHARE
-    return Recipe(objects, shares, partial(thin_loss, focus=index, lines=lines), edges)
+    extra = partial(thin_loss, focus=index, lines=lines, beside=0.0 if config.dense else beside)
+    return Recipe(objects, shares, extra, edges)

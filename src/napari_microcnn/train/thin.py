@@ -14,6 +14,9 @@ MISSED = 0.6
 _THINNINGS = 4
 """Lines of up to twice this width are thinned to their middle."""
 
+_BESIDE = (2, 8)
+"""From how far to how far from its strokes something else than a thin class is expected, in pixels."""
+
 
 def tversky_loss(probability: Tensor, truth: Tensor, annotated: Tensor, missed: float = MISSED) -> Tensor:
     """Return 1 minus the soft Tversky score of one class over all annotated pixels of a batch.
@@ -54,8 +57,25 @@ def centreline_loss(probability: Tensor, truth: Tensor, annotated: Tensor) -> Te
     return score
 
 
-def thin_loss(logits: Tensor, targets: Tensor, focus: int, lines: float) -> Tensor:
-    """Return the Tversky loss of one class plus `lines` times its centreline loss.
+def beside_loss(probability: Tensor, truth: Tensor, annotated: Tensor) -> Tensor:
+    """Return the mean probability of a thin class a few pixels beside its strokes.
+
+    Who paints a crack paints all of its width, and hardly ever what lies right beside it; without
+    that a network makes cracks as wide as the distance to the nearest stroke of something else.
+
+    Parameters
+    ----------
+    probability, truth, annotated : Tensor, (N, H, W) float32
+        As for `tversky_loss`.
+    """
+    close, far = (functional.max_pool2d(truth[:, None], 2 * reach + 1, 1, reach)[:, 0] for reach in _BESIDE)
+    ring = (far - close) * (1 - annotated)
+    loss: Tensor = (probability * ring).sum() / ring.sum().clamp_min(1)
+    return loss
+
+
+def thin_loss(logits: Tensor, targets: Tensor, focus: int, lines: float, beside: float) -> Tensor:
+    """Return the Tversky loss of one class plus `lines` times its centreline loss, plus `beside` times `beside_loss`.
 
     Parameters
     ----------
@@ -64,14 +84,18 @@ def thin_loss(logits: Tensor, targets: Tensor, focus: int, lines: float) -> Tens
         Class indices, or `IGNORE`.
     focus : int
         Index of the class.
-    lines : float
-        Weight of `centreline_loss`.
+    lines, beside : float
+        Weights.
     """
     probability = logits.softmax(dim=1)[:, focus]
     truth = (targets == focus).to(probability.dtype)
     annotated = (targets != IGNORE).to(probability.dtype)
     loss = tversky_loss(probability, truth, annotated)
-    return loss + lines * centreline_loss(probability, truth, annotated) if lines else loss
+    if lines:
+        loss = loss + lines * centreline_loss(probability, truth, annotated)
+    if beside:
+        loss = loss + beside * beside_loss(probability, truth, annotated)
+    return loss
 
 
 def _middle(mask: Tensor) -> Tensor:
