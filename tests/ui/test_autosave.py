@@ -236,7 +236,7 @@ def test_what_was_painted_meanwhile_is_not_overwritten_unasked(
     before = layer.data.copy()
     dock.autosave.restore_button.click()
     np.testing.assert_array_equal(layer.data, before)
-    assert dock.autosave.text.startswith("100 of these pixels were painted otherwise")
+    assert dock.autosave.text.startswith("100 of these pixels have another class")
     (dock.autosave.restore_button if answer == "mine" else dock.autosave.discard_button).click()
     assert (layer.data[20:30, 20:30] == 1).all()
     assert (layer.data[20:30, 30:40] == (2 if answer == "mine" else 1)).all()

@@ -28,6 +28,8 @@ from napari_microcnn.io.journal import Journal, Record, read_records
 SESSIONS_VARIABLE = "MICROCNN_SESSIONS"
 """Environment variable with the folder for sessions that cannot lie beside their image."""
 SUFFIX = ".microcnn"
+DISCARDED = "discarded"
+"""Folder among the sessions for those that are not wanted any more."""
 _KEPT_AWAY = 50
 _LONGEST_NAME = 60
 _writing: weakref.WeakSet[Journal] = weakref.WeakSet()
@@ -205,7 +207,7 @@ def put_away(session: Found) -> None:
     WriteError
         If the file cannot be moved.
     """
-    folder = make_folder(sessions_folder() / "discarded")
+    folder = make_folder(sessions_folder() / DISCARDED)
     path = session.path
     try:
         shutil.move(path, folder / f"{datetime.now():%Y-%m-%d %H-%M-%S} {secrets.token_hex(2)} {path.name}")

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_microcnn.io.sessions import Found
+from napari_microcnn.io.sessions import DISCARDED, Found, sessions_folder
 from napari_microcnn.ui import jobs, layers
 from napari_microcnn.ui.keeper import Keeper, Picture, Strokes
 from napari_microcnn.ui.restoring import is_untouched, merge, show_state, state_of
@@ -50,6 +50,7 @@ class Autosave(QWidget):
         self._offers: list[tuple[int, Found]] = []
         self._contradicted = False
         self._sentence = Sentence()
+        self._sentence.setStyleSheet("font-weight: bold;")
         self.restore_button = QPushButton()
         self.discard_button = QPushButton()
         self._lay_out()
@@ -128,7 +129,7 @@ class Autosave(QWidget):
     def _take_up(self, number: int, found: list[Found]) -> None:
         self._offers += [(number, session) for session in found]
         self._show()
-        if self.offer is not None:
+        if self.offer is not None and not self._dock.isVisible():
             self._dock.inform(self.text)
 
     def _show(self, contradictions: int = 0) -> None:
@@ -137,7 +138,7 @@ class Autosave(QWidget):
         if self.offer is None:
             return
         if self._contradicted:
-            self._sentence.setText(f"{contradictions} of these pixels were painted otherwise since the image is open.")
+            self._sentence.setText(f"{contradictions} of these pixels have another class since the image was opened.")
         else:
             self._sentence.setText(f"Strokes of {_day(self.offer.time)} for {self.offer.name!r} were found.")
         answers = ("Keep mine", "Take the found ones") if self._contradicted else ("Restore", "Discard")
@@ -154,9 +155,7 @@ class Autosave(QWidget):
         _, found = self._offers.pop(0)
         self._show()
         self.keeper.discard(found)
-        self._dock.say(
-            "The strokes were discarded; the file lies in the folder 'discarded' of the sessions for a while."
-        )
+        self._dock.say(f"Discarded; for a while the strokes can be got back from {sessions_folder() / DISCARDED}.")
 
     def _restore(self, mine: str) -> None:
         number, found = self._offers[0]
