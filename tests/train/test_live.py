@@ -125,7 +125,7 @@ def test_a_class_without_a_stroke_is_learnt_as_soon_as_it_has_one() -> None:
         "'grey' is not learnt yet: nothing is painted with it. Paint a stroke of it at any time."
     ]
     painted = Teaching(
-        [annotated(1, 2)], (DARK, BRIGHT, GREY), {(2, 1): [stroke_of(3)]}, epochs=9, width=8, learning_rate=0.01
+        [annotated(1, 2)], (DARK, BRIGHT, GREY), {(2, 1): [stroke_of(3)]}, epochs=18, width=8, learning_rate=0.01
     )
     assert answer(painted.model).tolist() == [1, 2, 3]
 
@@ -181,7 +181,7 @@ def test_the_optimiser_knows_replaced_outputs() -> None:
 def test_images_join() -> None:
     one = Annotated(picture(), strokes(1, 2), "first")
     told = {(1, 2): [ImageAdded(annotated(3, name="second"))], (1, 4): [ViewChanged(1, VIEW)]}
-    teaching = Teaching([one], (DARK, BRIGHT, GREY), told, epochs=10)
+    teaching = Teaching([one], (DARK, BRIGHT, GREY), told, epochs=20)
     assert answer(teaching.model).tolist() == [1, 2, 3]
     assert teaching.only(PreviewDone)[-1].image == 1
     assert teaching.model.provenance["images"] == ["first", "second"]
@@ -247,7 +247,7 @@ def test_a_late_stroke_gets_time_and_a_higher_rate() -> None:
 def test_the_best_is_judged_again_on_what_is_held_out_now() -> None:
     """A correction that says the opposite makes earlier epochs bad, however good they once looked."""
     opposite = AnnotationChanged(0, VIEW, np.where(strokes(1, 2), 3 - strokes(1, 2), 0))
-    teaching = Teaching([annotated(1, 2)], (DARK, BRIGHT), {(8, 8): [opposite]}, epochs=24)
+    teaching = Teaching([annotated(1, 2)], (DARK, BRIGHT), {(8, 8): [opposite]}, epochs=40)
     assert answer(teaching.model)[:2].tolist() == [2, 1]
     assert max(epoch.iou for epoch in teaching.only(EpochDone)[:8]) > 0.9
 

@@ -13,7 +13,7 @@ from napari_microcnn.config import ClassInfo, UNetConfig
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
-from napari_microcnn.train import LoopSettings, clock, segmentation_loss, train_loop
+from napari_microcnn.train import Lesson, LoopSettings, clock, segmentation_loss, train_loop
 
 CLASSES = tuple(ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (0, 1))
 
@@ -34,9 +34,8 @@ def run(settings: LoopSettings, scores: list[float] | None = None, **changes: An
         "loss": segmentation_loss,
         "validate": lambda _: (1.0, next(left, 0.0)),
         "snapshot": model.snapshot,
-        "settings": settings,
     }
-    job, events = train_loop(net, batches(), **(arguments | changes)), []
+    job, events = train_loop(net, Lesson(batches(), **(arguments | changes)), settings), []
     while True:
         try:
             events.append(next(job))
@@ -79,9 +78,9 @@ def test_equal_iou_is_decided_by_the_loss() -> None:
     assert [event.best for event in epochs_of(events)] == [True, True, False]
 
 
-def test_within_the_tolerance_the_later_epoch_is_taken() -> None:
-    settings = LoopSettings(epochs=4, steps_per_epoch=1, tolerance=0.01)
-    events, best, _ = run(settings, scores=[0.9, 0.8, 0.895, 0.89])
+def test_in_doubt_the_later_epoch_is_taken() -> None:
+    settings = LoopSettings(epochs=4, steps_per_epoch=1)
+    events, best, _ = run(settings, scores=[0.9, 0.8, 0.895, 0.89], doubt=lambda: 0.01)
     assert [event.best for event in epochs_of(events)] == [True, False, True, False]
     assert best is epochs_of(events)[2].model
 
@@ -110,14 +109,8 @@ def test_closing_stops_within_one_batch() -> None:
             steps.append(1)
             yield batch
 
-    job = train_loop(
-        net,
-        counted(),
-        loss=segmentation_loss,
-        validate=lambda _: (0.0, 0.0),
-        snapshot=Model(net, CLASSES).snapshot,
-        settings=LoopSettings(epochs=5),
-    )
+    lesson = Lesson(counted(), segmentation_loss, lambda _: (0.0, 0.0), Model(net, CLASSES).snapshot)
+    job = train_loop(net, lesson, LoopSettings(epochs=5))
     next(job)
     job.close()
     assert len(steps) == 1

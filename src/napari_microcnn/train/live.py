@@ -103,7 +103,8 @@ class LiveTeaching:
 
     def _show(self, training: Training) -> Iterator[Event]:
         if self._preview is not None:
-            yield from self._preview.predict(training.averaged.net, [info.id for info in self._classes], self._learnt)
+            net = training.lesson.ready(training.averaged.net)
+            yield from self._preview.predict(net, [info.id for info in self._classes], self._learnt)
 
     def _follow(self, training: Training) -> Iterator[Event]:
         learn_again = False

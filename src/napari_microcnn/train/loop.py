@@ -23,12 +23,33 @@ Validate: TypeAlias = Callable[[UNet], tuple[float, float]]
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a network learns from, and how it is judged; see `train_loop`."""
+    """What a network learns from, and how it is judged.
+
+    Attributes
+    ----------
+    batches : iterator
+        Endless pairs of images (N, C, H, W) float32 and whatever `loss` takes as its second
+        argument, on the same device.
+    loss : callable
+        (logits (N, K, H, W) float32, targets) -> scalar.
+    validate : callable
+        Network in inference mode -> (loss, mean IoU) on data held out.
+    snapshot : callable
+        Network -> detached copy, called when an epoch is the best so far.
+    doubt : callable
+        Called after `validate`: an epoch whose IoU is less than this below the highest is preferred
+        to earlier ones. Where little is held out its scores hardly differ, and the weights of later
+        epochs have settled.
+    ready : callable
+        Network -> network as a preview should show it.
+    """
 
     batches: Batches
     loss: Loss
     validate: Validate
     snapshot: Callable[[UNet], Model]
+    doubt: Callable[[], float] = lambda: 0.0
+    ready: Callable[[UNet], UNet] = lambda net: net
 
 
 @dataclass(frozen=True)
@@ -46,9 +67,6 @@ class LoopSettings:
         Largest learning rate, and weight decay, of AdamW.
     patience : int
         Epochs without improvement before the loop ends.
-    tolerance : float
-        An epoch whose IoU is less than this below the highest is preferred to earlier ones: where
-        little is held out its scores hardly differ, and the weights of later epochs have settled.
     averaging : float
         Weights are judged and kept as their exponential moving average with this decay, which
         is steadier than the last step's weights; 0 switches it off.
@@ -62,7 +80,6 @@ class LoopSettings:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     patience: int = 30
-    tolerance: float = 0.0
     averaging: float = 0.98
     bfloat16: bool = False
 
@@ -93,6 +110,7 @@ class Training:
         self.best: Model | None = None
         self.epoch = self.batch = 0
         self._best_score, self._improved_at = (-math.inf, -math.inf), 0
+        self._doubt = 0.0
 
     @property
     def over(self) -> bool:
@@ -114,9 +132,9 @@ class Training:
         validation_loss, iou = self.lesson.validate(self.averaged.net)
         score = (iou, -validation_loss)
         better = self.best is None or score > self._best_score
-        take = better or iou > self._best_score[0] - self.settings.tolerance
         if better:
-            self._best_score, self._improved_at = score, self.epoch
+            self._best_score, self._improved_at, self._doubt = score, self.epoch, self.lesson.doubt()
+        take = better or iou > self._best_score[0] - self._doubt
         self.best = self.lesson.snapshot(self.averaged.net) if take else self.best
         model = self.best if take else None
         return EpochDone(self.epoch, loss, validation_loss, iou, model, self.clock.seconds_left())
@@ -132,16 +150,12 @@ class Training:
             net = self.best.net.to(next(self.net.parameters()).device)
             validation_loss, iou = self.lesson.validate(net)
             net.to("cpu")
-            self._best_score = (iou, -validation_loss)
+            self._best_score, self._doubt = (iou, -validation_loss), self.lesson.doubt()
 
 
 def train_loop(
     net: UNet,
-    batches: Batches,
-    *,
-    loss: Loss,
-    validate: Validate,
-    snapshot: Callable[[UNet], Model],
+    lesson: Lesson,
     settings: LoopSettings,
     between: Callable[[Training], Iterator[Event]] | None = None,
 ) -> Generator[Event, None, Model]:
@@ -151,15 +165,8 @@ def train_loop(
     ----------
     net : UNet
         Trained in place, on the device where its weights are.
-    batches : iterator
-        Endless pairs of images (N, C, H, W) float32 and whatever `loss` takes as its second
-        argument, on the same device.
-    loss : callable
-        (logits (N, K, H, W) float32, targets) -> scalar.
-    validate : callable
-        Network in inference mode -> (loss, mean IoU) on data held out.
-    snapshot : callable
-        Network -> detached copy, called when an epoch is the best so far.
+    lesson : Lesson
+        What it learns from, and how it is judged.
     settings : LoopSettings
         Limits and rates.
     between : callable, optional
@@ -169,10 +176,10 @@ def train_loop(
     Returns
     -------
     Model
-        The snapshot with the highest IoU, then the lowest validation loss; with a tolerance the
+        The snapshot with the highest IoU, then the lowest validation loss; where there is doubt the
         last one whose IoU is within it.
     """
-    training = Training(net, Lesson(batches, loss, validate, snapshot), settings)
+    training = Training(net, lesson, settings)
     while training.best is None or not training.over:
         training.epoch += 1
         losses = []

@@ -29,6 +29,7 @@ from napari_microcnn.train.loop import Batches, Lesson, LoopSettings, Training, 
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, check_classes, prepare
 from napari_microcnn.train.presets import recipe_of
+from napari_microcnn.train.prevalence import Prevalence
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.start import initialised, resumed
 from napari_microcnn.train.validation import Validator, judged
@@ -39,8 +40,11 @@ STEPS_PER_EPOCH = 10
 EDGES = 0.5
 """Weight of `edge_loss` for strokes."""
 
-TOLERANCE = 0.01
-"""Held-out strokes are so few that smaller differences of IoU say nothing."""
+DOUBT = 0.1
+"""Differences of IoU that say nothing where so little is held out that its spread is not known."""
+
+ORIENTATIONS = 2
+"""Of models taught with strokes: half a turn cancels what pulls edges, which nobody painted, to one side."""
 
 
 def train_segmenter(
@@ -111,15 +115,7 @@ def train_segmenter(
         between = live = LiveTeaching(changes, growing, classes, teacher, shown, config.dense)
         yield from live.unlearnt()
     settings = _loop_settings(config, device)
-    loop = train_loop(
-        net,
-        lesson.batches,
-        loss=lesson.loss,
-        validate=lesson.validate,
-        snapshot=lesson.snapshot,
-        settings=settings,
-        between=between,
-    )
+    loop = train_loop(net, lesson, settings, between)
     best = yield from _saving(loop, checkpoint, teacher)
     yield Finished(best)
 
@@ -127,7 +123,7 @@ def train_segmenter(
 def _preview_epoch(shown: Preview, ids: Sequence[int], training: Training) -> Iterator[Event]:
     """Preview after every validation."""
     if training.batch == 0:
-        yield from shown.predict(training.averaged.net, ids)
+        yield from shown.predict(training.lesson.ready(training.averaged.net), ids)
 
 
 class _Teacher:
@@ -160,6 +156,7 @@ class _Teacher:
             tuple(classes),
             recipe.objects or known,
             _common_calibration(self._data),
+            orientations=1 if config.dense else ORIENTATIONS,
             provenance=_origin(self._data, config),
         )
         loss = partial(
@@ -169,7 +166,26 @@ class _Teacher:
             extra=recipe.extra,
         )
         batches = _batches(prepared, config, self._patch, self._side, self._rng, device, recipe.shares)
-        return Lesson(batches, loss, self.validator, draft.snapshot)
+        lesson = Lesson(batches, loss, self.validator, draft.snapshot)
+        if config.dense:
+            return lesson
+        prevalence = Prevalence(prepared.train, len(classes), self._patch, config.seed, device)
+        return replace(
+            lesson,
+            snapshot=partial(_set_right, draft, prevalence),
+            doubt=self._doubt,
+            ready=prevalence.set_right,
+        )
+
+    def _doubt(self) -> float:
+        """Return one standard error of the IoU (the rule of Breiman et al., 1984)."""
+        spread = self.validator.spread
+        return DOUBT if spread is None else spread
+
+
+def _set_right(draft: Model, prevalence: Prevalence, net: UNet) -> Model:
+    prevalence.follow(net)
+    return draft.snapshot(prevalence.set_right(net))
 
 
 def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
@@ -179,7 +195,6 @@ def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
         steps_per_epoch=STEPS_PER_EPOCH,
         learning_rate=config.learning_rate,
         patience=config.patience,
-        tolerance=0.0 if config.dense else TOLERANCE,
         bfloat16=fast_bfloat16(device),
     )
 

@@ -18,7 +18,7 @@ from napari_microcnn.events import Finished, Job
 from napari_microcnn.models import Model, save_model
 from napari_microcnn.nets import UNet
 from napari_microcnn.synth import polycrystal, random_look
-from napari_microcnn.train.loop import LoopSettings, train_loop
+from napari_microcnn.train.loop import Lesson, LoopSettings, train_loop
 from napari_microcnn.train.losses import segmentation_loss
 
 CLASSES = (
@@ -72,9 +72,8 @@ def train_on_synthetic(config: SyntheticTrainConfig, *, checkpoint: Path | None 
         epochs=epochs, steps_per_epoch=min(_STEPS_PER_EPOCH, config.steps), patience=epochs,
         learning_rate=config.learning_rate, averaging=0.995, bfloat16=config.bfloat16,
     )  # fmt: skip
-    best = yield from train_loop(
-        net, _batches(config, device), loss=segmentation_loss, validate=validate, snapshot=snapshot, settings=settings
-    )
+    lesson = Lesson(_batches(config, device), segmentation_loss, validate, snapshot)
+    best = yield from train_loop(net, lesson, settings)
     yield Finished(best)
 
 
