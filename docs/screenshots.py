@@ -78,10 +78,35 @@ def _teach_and_segment(viewer: Any, show: Show, finish: Finish, take: Take, minu
     annotate.form.widget("minutes").setValue(minutes)
     finish(annotate)
     take("annotate")
+    _guide(annotate, take)
     finish(show("Segment"))
     viewer.layers["nanoporous gold annotation"].visible = False
+    viewer.layers["nanoporous gold region"].visible = False
+    viewer.reset_view()
     wait(0.5)
     take("segment")
+    _correct(show("Correct"), take)
+
+
+def _guide(annotate: Any, take: Take) -> None:
+    annotate.guide_section.set_open(True)
+    annotate.guide.find_button.click()
+    wait(1000, lambda: annotate.job is None)
+    annotate.scroll_to(annotate.guide)
+    wait(1)
+    take("unsure")
+    annotate.guide.go_button.click()
+    wait(1)
+    take("guide")
+
+
+def _correct(correct: Any, take: Take) -> None:
+    wait(30, lambda: correct.watched.objects is not None)
+    correct.filter.largest.setValue(8)
+    wait(2)
+    take("correct")
+    correct.clear_button.click()
+    wait(0.5)
 
 
 def _export(export: Any, finish: Finish, take: Take) -> None:

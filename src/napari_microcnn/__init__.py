@@ -27,7 +27,13 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.read import read_micrograph as read_micrograph
     from napari_microcnn.io.samples import nanoporous as nanoporous
+    from napari_microcnn.measure.editing import count_objects as count_objects
+    from napari_microcnn.measure.editing import delete_objects as delete_objects
+    from napari_microcnn.measure.editing import merge_objects as merge_objects
+    from napari_microcnn.measure.editing import select_objects as select_objects
+    from napari_microcnn.measure.feedback import annotation_of_objects as annotation_of_objects
     from napari_microcnn.measure.objects import measure_objects as measure_objects
+    from napari_microcnn.measure.regions import remove_regions as remove_regions
     from napari_microcnn.micrograph import Calibration as Calibration
     from napari_microcnn.micrograph import Micrograph as Micrograph
     from napari_microcnn.models import Model as Model
@@ -64,6 +70,12 @@ _HOME = {
     "segment": "predict.segment",
     "where_to_annotate": "predict.uncertainty",
     "measure_objects": "measure.objects",
+    "count_objects": "measure.editing",
+    "select_objects": "measure.editing",
+    "delete_objects": "measure.editing",
+    "merge_objects": "measure.editing",
+    "remove_regions": "measure.regions",
+    "annotation_of_objects": "measure.feedback",
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605

@@ -67,6 +67,14 @@ def test_probabilities_are_written_when_asked_for(pictures: Path, model: Path) -
     np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-2)
 
 
+def test_uncertainty_is_written_when_asked_for(pictures: Path, model: Path) -> None:
+    assert segment(pictures, model, str(pictures / "images" / "p0.tif"), "--uncertainty") == 0
+    unsure = tifffile.imread(pictures / "out" / "p0_uncertainty.tif")
+    assert unsure.dtype == np.uint8
+    assert unsure.shape == (64, 64)
+    assert "--uncertainty" in json.loads((pictures / "out" / "p0.json").read_text())["command"]
+
+
 def test_one_bad_file_does_not_stop_the_others(pictures: Path, model: Path, capsys) -> None:
     (pictures / "images" / "p0.tif").write_text("not a picture")
     assert segment(pictures, model, str(pictures / "images")) == 2

@@ -65,6 +65,13 @@ def test_only_what_is_given(tmp_path: Path) -> None:
     assert names(tmp_path) == ["steel.json", "steel_classes.tif"]
 
 
+@pytest.mark.parametrize("form", ["ome-tiff", "png"])
+def test_uncertainty_is_tiff_always(tmp_path: Path, form: Any) -> None:
+    (path, _) = export_segmentation(tmp_path, "steel", uncertainty=CLASSES * 9, provenance={}, format=form)
+    assert path.name == "steel_uncertainty.tif"
+    np.testing.assert_array_equal(tifffile.imread(path), CLASSES * 9)
+
+
 def test_lazy_stacks(tmp_path: Path) -> None:
     stack = da.from_array(np.stack([CLASSES] * 3), chunks=(1, 16, 16))
     paths = export_segmentation(tmp_path, "stack", classes=stack, axes="ZYX", calibration=NM, provenance={})

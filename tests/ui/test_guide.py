@@ -61,6 +61,7 @@ def test_the_map_lies_on_the_image_and_leaves_the_brush_alone(
     assert shown.data.dtype == np.uint8
     assert shown.data.max() > 100
     assert viewer.layers.selection.active is active
+    assert [layer.name for layer in viewer.layers][:3] == ["steel", "steel uncertainty", "steel annotation"]
     assert len(panel.places) > 2
     assert "places" in panel.told.text()
     assert panel.go_button.isEnabled()

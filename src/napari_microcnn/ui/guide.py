@@ -124,7 +124,7 @@ class GuidePanel(QWidget):
         self._places, self._place = list(found.places), 0
         share = found.uncertainty.mean() / 255
         if self._places:
-            self.told.setText(f"Mean uncertainty {share:.0%}; {len(self._places)} places to look at.")
+            self.told.setText(f"{len(self._places)} places; mean uncertainty {share:.0%}.")
             self._dock.say("Bright is unsure. Press 'Take me there'.")
         else:
             self.told.setText("The model is sure everywhere, or everything it doubts is annotated.")
@@ -136,10 +136,8 @@ class GuidePanel(QWidget):
         maps = self._usable()
         place = self._places[self._place]
         maps.show_place(place)
-        self.told.setText(
-            f"Place {self._place + 1} of {len(self._places)}, mean uncertainty {place.uncertainty:.0%}. "
-            "Paint what is wrong, or press 'This is right'."
-        )
+        self.told.setText(f"Place {self._place + 1} of {len(self._places)}; mean uncertainty {place.uncertainty:.0%}.")
+        self._dock.say("Paint what is wrong, or press 'This is right'.")
         self._enable()
 
     def go_on(self) -> None:
@@ -233,16 +231,18 @@ class _Maps:
             layer.visible = True
             return layer
         with layers.keeping_active(self._viewer):
-            return self._viewer.add_image(
+            layer = self._viewer.add_image(
                 self._unsure,
                 name=f"{self._name} {UNCERTAINTY}",
                 metadata={layers.KEY: {"role": UNCERTAINTY, "source": self._name}},
                 colormap="inferno",
-                blending="additive",
                 contrast_limits=(0, 255),
-                opacity=0.7,
+                opacity=0.6,
                 **layers.placed_like(self.image),
             )
+            if self.image in self._viewer.layers:  # below the strokes
+                self._viewer.layers.move(self._viewer.layers.index(layer), self._viewer.layers.index(self.image) + 1)
+        return layer
 
     def show_place(self, place: Place) -> None:
         """Move to a place, with a frame around it and the prediction over it instead of the uncertainty."""
