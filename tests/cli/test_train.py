@@ -13,6 +13,7 @@ import tifffile
 
 from napari_microcnn.cli import main
 from napari_microcnn.cli.train import classes_of, train_and_save
+from napari_microcnn.config import ObjectRule
 from napari_microcnn.data.annotations import Annotated
 from napari_microcnn.events import BatchDone, EpochDone, Finished, Job
 from napari_microcnn.models import Model, load_model
@@ -47,6 +48,60 @@ def test_what_does_not_pair_is_told(pictures: Path, capsys) -> None:
     told = capsys.readouterr().err
     assert "p1.tif" in told
     assert "q1.tif" in told
+
+
+def test_a_validation_folder_judges_and_a_spread_is_told(pictures: Path, capsys) -> None:
+    for kind in ("images", "strokes"):
+        (pictures / "kept" / kind).mkdir(parents=True)
+        (pictures / kind / "p1.tif").rename(pictures / "kept" / kind / "p1.tif")
+    places = [
+        f"--validation-{name}={pictures / 'kept' / kind}"
+        for name, kind in (("images", "images"), ("labels", "strokes"))
+    ]
+    assert train(pictures, "strokes", "--epochs", "1", *places) == 0
+    told = load_model(pictures / "out" / "model.safetensors").provenance["validation"]
+    assert told["on"] == "images marked for validation: p1.tif"
+    assert told["method"] == "bootstrap over squares"
+    assert f"IoU {told['mean_iou']:.3f} ± {told['spread']:.3f} on held-out annotation" in capsys.readouterr().out
+
+
+def test_validation_images_without_labels_are_refused(pictures: Path, capsys) -> None:
+    assert train(pictures, "strokes", "--epochs", "1", "--validation-images", str(pictures / "images")) == 2
+    assert "--validation-labels 0 times" in capsys.readouterr().err
+
+
+def test_files_can_be_named_one_by_one(pictures: Path) -> None:
+    words = []
+    for name in ("p1.tif", "p0.tif"):
+        words += ["--images", str(pictures / "images" / name), "--labels", str(pictures / "strokes" / name)]
+    output = pictures / "model.safetensors"
+    assert main(["train", *words, "-o", str(output), *TINY, "--epochs", "1"]) == 0
+    assert load_model(output).provenance["images"] == ["p1.tif", "p0.tif"]
+
+
+def test_black_and_white_masks_are_classes_0_and_1(pictures: Path) -> None:
+    for path in (pictures / "dense").iterdir():
+        tifffile.imwrite(path, tifffile.imread(path) * np.uint8(255))
+    assert train(pictures, "dense", "--epochs", "1", "--dense") == 0
+    assert [entry.id for entry in load_model(pictures / "out" / "model.safetensors").classes] == [0, 1]
+
+
+def test_a_training_can_be_resumed_with_another_preset(pictures: Path) -> None:
+    assert train(pictures, "strokes", "--epochs", "1") == 0
+    first = pictures / "first.safetensors"
+    (pictures / "out" / "model.safetensors").rename(first)
+    assert (
+        train(pictures, "strokes", "--epochs", "1", "--resume", str(first), "--preset", "boundaries", "--focus", "1")
+        == 0
+    )
+    again = load_model(pictures / "out" / "model.safetensors")
+    assert again.sha256 != load_model(first).sha256
+    assert again.objects == ObjectRule(kind="grains", class_id=1)
+
+
+def test_a_preset_about_no_class_is_refused(pictures: Path, capsys) -> None:
+    assert train(pictures, "strokes", "--epochs", "1", "--preset", "thin", "--focus", "9") == 2
+    assert "the classes are 1, 2" in capsys.readouterr().err
 
 
 def test_a_number_of_epochs_replaces_the_time_limit(pictures: Path, monkeypatch) -> None:

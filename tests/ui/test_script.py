@@ -93,6 +93,7 @@ def test_a_training_is_repeated_bit_for_bit(
     (folder / RESULT).unlink()
     run_command(command)
     assert load_model(folder / RESULT).sha256 == made.sha256
+    assert not dock.lesson.live
     assert [entry.name for entry in load_model(folder / RESULT).classes] == ["dark stuff", "class 2"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from napari_microcnn.ui.folders import ask_for_folders
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.guide import GuidePanel
 from napari_microcnn.ui.models import ModelFile
+from napari_microcnn.ui.pairing import FilePair
 from napari_microcnn.ui.pairs import PairTable
 from napari_microcnn.ui.planes import Plane, painted_planes
 from napari_microcnn.ui.plots import TrainingCurves
@@ -58,7 +60,7 @@ class AnnotateDock(Dock):
         self.model: ModelFile | None = None
         self.training_file: Path | None = None
         self.lesson: Lesson | None = None
-        self._teaching: Teaching | None = None
+        self.teaching: Teaching | None = None
         self._best: EpochDone | None = None
         self._last: EpochDone | None = None
         self._lay_out()
@@ -143,8 +145,8 @@ class AnnotateDock(Dock):
             annotation.colormap = layers.class_colours(self.classes.classes)
             annotation.metadata[layers.KEY]["classes"] = self.classes.classes
         self.preview.offer(self.classes.classes)
-        if self._teaching is not None:
-            self._teaching.set_classes(self.classes.classes)
+        if self.teaching is not None:
+            self.teaching.set_classes(self.classes.classes)
 
     def _adopt_classes(self) -> None:
         """Take over the classes of an annotation that knows them, as those of the samples do."""
@@ -176,7 +178,8 @@ class AnnotateDock(Dock):
     @property
     def best_model(self) -> ModelFile | None:
         """The best model of the training that runs, or else the model that was trained or restored last."""
-        return self._best.model if self._best is not None and self._best.model is not None else self.model
+        best: Any = None if self._best is None else self._best.model  # a file: models stay in the worker
+        return best or self.model
 
     def _train(self, resumed: ModelFile | None) -> None:
         config = self.settings()
@@ -213,7 +216,7 @@ class AnnotateDock(Dock):
             on_update=self._draw,
             listening=True,
         )
-        self._teaching = teaching
+        self.teaching = teaching
         teaching.follow(self.job.tell)
 
     def _pause(self, paused: bool) -> None:
@@ -224,9 +227,14 @@ class AnnotateDock(Dock):
             self.say("Paused; what you paint now is learnt when it goes on." if paused else "Going on …")
 
     def _end_teaching(self) -> None:
-        if self._teaching is not None:
-            self._teaching.close()
-            self._teaching = None
+        if self.teaching is None:
+            return
+        if self.teaching.changed and self.lesson is not None:
+            files = [one for one in self.lesson.data if isinstance(one, FilePair)]
+            data = [*self.teaching.painted, *files]
+            self.lesson = replace(self.lesson, data=data, classes=self.classes.classes, live=True)
+        self.teaching.close()
+        self.teaching = None
 
     def _planes(self) -> list[Plane]:
         """Return what is painted; may be empty where there are pairs of files."""
@@ -248,12 +256,12 @@ class AnnotateDock(Dock):
             self._last = event
             self._best = event if event.best else self._best
         elif isinstance(event, PreviewDone):
-            self._teaching.take(event)
+            self.teaching.take(event)
 
     def _draw(self) -> None:
         self.curves.draw()
-        if self._teaching is not None:
-            self._teaching.preview.draw()
+        if self.teaching is not None:
+            self.teaching.preview.draw()
         if self._last is not None and not self.pause_button.isChecked():
             told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {score_of(self._last)}"
             self.say(f"{told} · {self._best_line()}")

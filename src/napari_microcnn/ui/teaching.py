@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from qtpy.QtCore import QObject, QTimer
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.events import AnnotationChanged, ClassesChanged, PreviewDone, ViewChanged
 from napari_microcnn.ui import layers
+from napari_microcnn.ui.pairing import PaintedImage
 from napari_microcnn.ui.pairs import PairTable
 from napari_microcnn.ui.planes import Plane, painted_planes
 from napari_microcnn.ui.preview import LivePreview, PreviewChoice, region_in_view
 
 _SETTLED = 120
 """Milliseconds without a change until it is told."""
+
+_STARTED = 500
+"""Milliseconds after the start until the layer of the preview is made: napari stands still for a while then."""
 
 
 class Teaching(QObject):
@@ -55,6 +60,8 @@ class Teaching(QObject):
         self._tell: Callable[[Any], None] = _nobody
         self._view: ViewChanged | None = None
         self._labels: list[Labels] = []
+        self.changed = False
+        """Whether anything but the view has been told."""
         self.preview = LivePreview(viewer, classes, choice.opacity)
         self._painted_timer, self._view_timer = QTimer(self), QTimer(self)
         for timer, call in ((self._painted_timer, self._tell_strokes), (self._view_timer, self._tell_view)):
@@ -76,8 +83,9 @@ class Teaching(QObject):
         self._choice.faded.connect(self.preview.fade)
         for event in self._view_events():
             event.connect(self._view_changed)
-        self._pairs_changed()
+        self._watch([labels for _, labels in self._pairs.pairs])
         self._view_timer.start()
+        QTimer.singleShot(_STARTED, self, self._expect)
 
     def close(self) -> None:
         """Tell nothing any more."""
@@ -98,8 +106,13 @@ class Teaching(QObject):
         if tuple(classes) != self._classes:
             self._classes = tuple(classes)
             self.preview.set_classes(classes)
-            self._tell(ClassesChanged(self._classes))
+            self._tell_change(ClassesChanged(self._classes))
             self._painted_timer.start()
+
+    def _expect(self) -> None:
+        plane = None if self._view is None else self._planes[self._view.image]
+        if plane is not None and plane.layer in self._viewer.layers:
+            self.preview.expect(plane.layer, plane.index, self._view.region, self._choice.shown)
 
     def take(self, event: PreviewDone) -> None:
         """Remember a preview for the next drawing."""
@@ -148,7 +161,7 @@ class Teaching(QObject):
         for plane in painted_planes(fitting, besides=known):
             self._planes.append(plane)
             self._told.append(plane.painted.annotation)
-            self._tell(plane.painted)
+            self._tell_change(plane.painted)
 
     def _tell_difference(self, index: int, before: np.ndarray, now: np.ndarray) -> None:
         region = changed_region(before, now)
@@ -157,7 +170,17 @@ class Teaching(QObject):
             if before.dtype != content.dtype:
                 before = self._told[index] = before.astype(content.dtype)
             before[region] = content
-            self._tell(AnnotationChanged(index, region, content))
+            self._tell_change(AnnotationChanged(index, region, content))
+
+    def _tell_change(self, change: Any) -> None:
+        self.changed = True
+        self._tell(change)
+
+    @property
+    def painted(self) -> list[PaintedImage]:
+        """What the training knows by now of the open images."""
+        known = zip(self._planes, self._told, strict=True)
+        return [replace(plane.painted, annotation=told) for plane, told in known if plane is not None]
 
     def _looked_at(self) -> ViewChanged | None:
         """Return the plane that is looked at and the region in view; None if it is not in the training."""
