@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "synth", "tiles", "grains", "strokes", "autosave", "heartbeat")
+NAMES = ("imports", "synth", "tiles", "grains", "strokes", "autosave", "heartbeat", "live")
 
 
 def main() -> None:
@@ -21,8 +21,8 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
     for name in arguments.names or NAMES:
-        if name == "heartbeat":  # needs a screen and a process of its own, and prints as it goes
-            subprocess.run([sys.executable, "-m", "benchmarks.heartbeat"], check=True)
+        if name in ("heartbeat", "live"):  # need a screen and a process of their own, and print as they go
+            subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
             continue
         table = importlib.import_module(f"benchmarks.{name}").run()
         print(table, end="\n\n", flush=True)

@@ -45,9 +45,14 @@ class Heartbeat:
         self._gaps.append(1000 * (now - self._last))
         self._last = now
 
+    @property
+    def gaps(self) -> np.ndarray[Any, Any]:
+        """The gaps between the beats until now, in milliseconds."""
+        return np.array(self._gaps)
+
     def report(self, table: Table, name: str) -> None:
         """Add what was collected to the table."""
-        gaps = np.array(self._gaps)
+        gaps = self.gaps
         usual = 100 * np.mean(gaps < BAR_USUAL)
         verdict = "yes" if usual >= 99 and gaps.max() <= BAR_WORST else "no"
         table.add(

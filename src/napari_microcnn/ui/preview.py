@@ -99,6 +99,13 @@ class LivePreview:
     classes : sequence of ClassInfo
         For the colours.
     opacity : float
+
+    Attributes
+    ----------
+    drawn : int
+        Number of previews that were drawn.
+    changes : int
+        Number of changes of the annotation that the last of them has learnt from.
     """
 
     def __init__(self, viewer: ViewerModel, classes: Sequence[ClassInfo], opacity: float) -> None:
@@ -109,13 +116,24 @@ class LivePreview:
         self._fresh: tuple[Image, tuple[int, ...], PreviewDone] | None = None
         self._shown: int | None = None
         self._removed = False
-        self.changes = 0
-        """Number of changes of the annotation that the drawn preview has learnt from."""
+        self._empty: Labels | Image | None = None
+        self.drawn = self.changes = 0
         viewer.layers.events.removed.connect(self._forget)
 
     def close(self) -> None:
-        """Draw nothing any more; the layers stay."""
+        """Draw nothing any more; layers with a preview stay."""
         self._viewer.layers.events.removed.disconnect(self._forget)
+        if self._empty is not None and self._empty in self._viewer.layers:
+            self._viewer.layers.remove(self._empty)
+
+    def expect(self, image: Image, plane: tuple[int, ...], region: tuple[slice, slice], shown: int | None) -> None:
+        """Make the layer while the training starts: it takes a while, and the first preview shall be seen at once."""
+        self._shown, role = shown, ROLE if shown is None else PROBABILITY
+        if layers.find(self._viewer, role, image.name, Labels if role == ROLE else Image) is None:
+            shape = (*(1 for _ in plane), *(part.stop - part.start for part in region))
+            made = self._make(role, image, np.zeros(shape, np.uint8), _placed(image, plane, region))
+            made.visible = True
+            self._empty = self._layer = made
 
     def set_classes(self, classes: Sequence[ClassInfo]) -> None:
         """Take over other names and colours."""
@@ -147,9 +165,9 @@ class LivePreview:
         if layer is None:
             layer = self._make(role, image, data, place)  # made now, drawn with the next update: each takes a while
         else:
-            self._fresh = None
+            self._fresh = self._empty = None
             self._fill(layer, data, place)
-            self.changes = event.changes
+            self.drawn, self.changes = self.drawn + 1, event.changes
         if self._layer is not layer and self._layer is not None and self._layer in self._viewer.layers:
             self._layer.visible = False
         self._layer = layer

@@ -92,8 +92,13 @@ class _Server:
 
     def _warm_up(self) -> None:
         from napari_microcnn.device import describe_device
+        from napari_microcnn.ui.tasks import rehearse
 
         self._answer(DEVICE, describe_device("auto"))
+        with closing(rehearse()) as events:
+            for _ in events:
+                if not self._tasks.empty():
+                    break
 
     def _run(self, job: Callable[[], Job[Any]]) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
-from napari_microcnn.events import Change, EpochDone, Finished, ImageAdded, Job
+from napari_microcnn.events import Change, EpochDone, Finished, ImageAdded, Job, PreviewDone
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
@@ -201,6 +201,24 @@ def train_model(
                 yield Finished(_kept(event.result, folder, name))
             else:
                 yield event
+
+
+def rehearse() -> Job[None]:
+    """Begin a small training: what libraries set up at their first use takes a second, which the user need not wait."""
+    from napari_microcnn.data.annotations import Annotated
+    from napari_microcnn.train.segmenter import train_segmenter
+
+    classes = [ClassInfo(id=number, name=str(number), colour="#000000") for number in (1, 2)]
+    image = np.random.default_rng(0).random((256, 256), np.float32)
+    annotation = np.repeat(np.array([1, 2], np.uint8), 128)[:, None].repeat(256, axis=1)
+    region = (slice(0, 256), slice(0, 256))
+    data = [Annotated(image, annotation)]
+    with closing(train_segmenter(data, classes, preview=(0, region), changes=list)) as job:
+        for event in job:
+            yield event
+            if isinstance(event, PreviewDone):
+                break
+    yield Finished(None)
 
 
 def _understood(changes: Callable[[], Sequence[Change | PaintedImage]]) -> list[Change]:
