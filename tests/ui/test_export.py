@@ -116,3 +116,21 @@ def test_new_results_are_chosen(viewer: Any, dock: ExportDock, segmented: None) 
     assert dock.classes.layer is viewer.layers["discs 1 classes"]
     assert dock.labels.layer is viewer.layers["discs 1 objects"]
     assert dock.stem.text() == "discs_1"
+
+
+def test_files_of_the_user_are_not_replaced(
+    viewer: Any, open_dock: Callable[[str], Any], finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    theirs = tmp_path / "steel_labels.tif"
+    theirs.write_bytes(b"painted by hand")
+    viewer.add_labels(np.eye(32, dtype=np.int32), name="objects")
+    dock = open_dock("Export")
+    dock.what["classes"].setChecked(False)
+    dock.labels.layer = viewer.layers["objects"]
+    dock.folder.folder = tmp_path
+    dock.stem.setText("steel")
+    dock.run_button.click()
+    finish(dock)
+    assert "would be replaced" in told[0]
+    assert theirs.read_bytes() == b"painted by hand"
+    assert list(tmp_path.glob("*.json")) == []

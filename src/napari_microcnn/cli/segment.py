@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_microcnn.cli.inputs import check_replaceable, is_result, named_files
+from napari_microcnn.cli.inputs import is_result, named_files
 from napari_microcnn.cli.options import one_line, takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.results import check_replaceable
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph

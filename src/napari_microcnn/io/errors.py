@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
+DAMAGED = (struct.error, EOFError, ValueError, IndexError, TypeError, RuntimeError)
+"""What libraries that read images raise on damaged files, as found by feeding them many."""
+
 
 class ReadError(ValueError):
     """A file cannot be read as a micrograph; the message says why and what to do."""

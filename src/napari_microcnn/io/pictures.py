@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_microcnn.io.axes import grey_if_equal
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.micrograph import Micrograph
 
 _MAX_RATIO = {"PNG": 1100, "JPEG": 4000, "BMP": 256}
@@ -24,7 +24,7 @@ _PILLOW_PIXELS = 150_000_000
 _PLAIN_MODES = ("1", "L", "I", "F", "I;16", "LA", "RGB", "RGBA")
 """Pillow's modes that are numbers as they stand; everything else becomes RGB."""
 
-_DAMAGED = (OSError, ValueError, RuntimeError, SyntaxError, struct.error, IndexError, TypeError, EOFError)
+_DAMAGED = (*DAMAGED, OSError, SyntaxError)
 
 
 def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micrograph:

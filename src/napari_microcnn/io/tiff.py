@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +14,11 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
 from napari_microcnn.io.axes import grey_if_equal, normalise_axes
 from napari_microcnn.io.calibration import find_calibration
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.micrograph import Micrograph, Pixels
 
-# What tifffile and its codecs raise on damaged files, as found by feeding it many.
 _DAMAGED = (
-    TiffFileError, struct.error, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
-    ArithmeticError, RuntimeError, MemoryError, AssertionError,
+    *DAMAGED, TiffFileError, KeyError, AttributeError, ArithmeticError, MemoryError, AssertionError,
 )  # fmt: skip
 _MAX_CHUNK = 2 << 30  # a strip or tile is decoded as a whole
 _SUSPICIOUS_CHUNK, _MAX_RATIO = 64 << 20, 100_000  # no codec packs a picture that well

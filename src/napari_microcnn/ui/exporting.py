@@ -58,12 +58,14 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
     from napari_microcnn.io.atomic import replacing
     from napari_microcnn.io.export import export_segmentation
     from napari_microcnn.io.provenance import provenance
+    from napari_microcnn.io.results import check_replaceable
     from napari_microcnn.measure.objects import measure_objects
     from napari_microcnn.models import load_model
 
     first = next((array for array in (order.classes, order.labels, order.measured) if array is not None), None)
     written: list[Path] = []
     if first is not None:
+        check_replaceable(order.folder, order.stem)
         axes = {2: "YX", 3: "ZYX", 4: "TZYX"}[first.ndim]
         micrograph = opened(source) if source else Micrograph(first, axes, order.calibration, order.stem)
         yield Progress(0, 3, "Measuring")
@@ -92,6 +94,8 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
     if order.model is not None:
         order.folder.mkdir(parents=True, exist_ok=True)
         path = order.folder / order.model.name
+        if path.exists() and path.read_bytes() != order.model.read_bytes():
+            raise ValueError(f"{path} is another model and would be replaced; choose another folder.")
         with replacing(path) as temporary:
             temporary.write_bytes(order.model.read_bytes())
         written.append(path)
