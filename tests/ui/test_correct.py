@@ -293,6 +293,27 @@ def test_only_what_was_changed_replaces_strokes(
     assert np.array_equal(found, expected)
 
 
+def test_a_merge_tells_only_that_there_is_no_boundary(
+    viewer: Any, dock: CorrectDock, counted: Any, finish: Any, qtbot: Any
+) -> None:
+    grains = np.kron(np.arange(1, 10).reshape(3, 3), np.ones((20, 20), np.uint16))
+    layer = result(viewer, "grains", grains.copy(), GRAIN_CLASSES, ObjectRule(kind="grains", class_id=1))
+    counted(dock)
+    dock.pick_button.click()
+    press(viewer, dock, 30, 30)
+    press(viewer, dock, 30, 50, "Shift")
+    dock.merge_button.click()
+    counted(dock)
+    found = annotated(viewer, dock, finish, qtbot, 0)
+    ids = class_ids(viewer)
+    before, after = (
+        annotation_of_objects(one, "grains", ids["boundary"], ids["grain"]) for one in (grains, layer.data)
+    )
+    assert np.array_equal(found, np.where(before == after, 0, after))
+    assert (found[25:35, 38:42] == ids["grain"]).all()
+    assert not (found == ids["boundary"]).any()
+
+
 def test_everything_leaves_strokes_alone(
     viewer: Any, dock: CorrectDock, counted: Any, finish: Any, qtbot: Any, open_dock: Any
 ) -> None:

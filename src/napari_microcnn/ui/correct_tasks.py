@@ -12,6 +12,8 @@ from napari_microcnn.measure.editing import Objects
 from napari_microcnn.ui.tasks import Array, outlines
 
 Kind = Literal["grains", "particles", "classes"]
+_REACH = 4
+"""Pixels: further away no grain decides what is a boundary, not even at the edge of a part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +72,26 @@ def surroundings(classes: Array, regions: Array, ids: Array) -> Job[Array]:
 
 def as_annotation(plane: Array, original: Array | None, meaning: Meaning) -> Job[Array]:
     """Turn a corrected plane into annotation: all of it, or where it says something else than the original."""
-    found = _said(plane, meaning)
-    if original is not None:
-        found[found == _said(original, meaning)] = 0
+    if original is None:
+        yield Finished(_said(plane, meaning))
+        return
+    found = np.zeros(plane.shape, np.uint8)
+    where = _around(plane != original)
+    if where is not None:
+        said = _said(plane[where], meaning)
+        found[where] = np.where(said == _said(original[where], meaning), np.uint8(0), said)
     yield Finished(found)
+
+
+def _around(changed: Array) -> tuple[slice, slice] | None:
+    """Return the rows and columns that hold all changes and what they have a say in; None without changes."""
+    spans = []
+    for axis in (1, 0):
+        touched = np.flatnonzero(changed.any(axis))
+        if not len(touched):
+            return None
+        spans.append(slice(max(0, int(touched[0]) - _REACH), int(touched[-1]) + _REACH + 1))
+    return spans[0], spans[1]
 
 
 def _said(plane: Array, meaning: Meaning) -> Array:
