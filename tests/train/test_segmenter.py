@@ -258,3 +258,18 @@ def test_mistakes_are_answered_in_one_sentence(data: list[Annotated], classes: A
     with pytest.raises(ValueError, match=message) as caught:
         result_of(train_segmenter(data, classes, TrainConfig(**TINY)))
     assert str(caught.value).count("\n") == 0
+
+
+def test_the_spread_of_the_iou_is_told_and_kept() -> None:
+    events = train([annotated(), annotated(seed=1, name="kept", validation=True)], epochs=2)
+    best = [epoch for epoch in only(events, EpochDone) if epoch.best][-1]
+    told = result(events).provenance["validation"]
+    assert told["on"] == "images marked for validation: kept"
+    assert (told["mean_iou"], told["spread"], told["epoch"]) == (best.iou, best.iou_spread, best.epoch)
+    assert 0 < best.iou_spread < 0.5
+
+
+def test_many_held_out_images_are_what_the_spread_is_over() -> None:
+    held = [annotated(seed=seed, name=str(seed), validation=True) for seed in range(1, 5)]
+    events = train([annotated(), *held])
+    assert result(events).provenance["validation"]["method"] == "bootstrap over images"
