@@ -117,6 +117,7 @@ class LivePreview:
         self._shown: int | None = None
         self._removed = False
         self._empty: Labels | Image | None = None
+        self._veiled: Labels | Image | None = None
         self.drawn = self.changes = 0
         viewer.layers.events.removed.connect(self._forget)
 
@@ -168,9 +169,9 @@ class LivePreview:
             self._fresh = self._empty = None
             self._fill(layer, data, place)
             self.drawn, self.changes = self.drawn + 1, event.changes
-        if self._layer is not layer and self._layer is not None and self._layer in self._viewer.layers:
-            self._layer.visible = False
-        self._layer = layer
+        before, self._layer = self._layer, layer
+        if before is not layer and before is not None and before in self._viewer.layers:
+            before.visible = False
 
     def _fill(self, layer: Labels | Image, data: np.ndarray, place: dict[str, Any]) -> None:
         if layer.data.shape == data.shape and layer.data.dtype == data.dtype and layer.data.flags.writeable:
@@ -182,9 +183,9 @@ class LivePreview:
             layer.colormap, layer.metadata[layers.KEY]["shown"] = self._shades(), self._shown
         if tuple(layer.translate) != tuple(place["translate"]):
             layer.translate = place["translate"]
-        if not layer.visible and self._layer is not layer:
-            layer.visible = True
-            layer.opacity = self._opacity
+        if layer is self._veiled or layer is not self._layer:  # one that the user hid stays hidden
+            self._veiled = None
+            layer.visible, layer.opacity = True, self._opacity
 
     def _make(self, role: str, image: Image, data: np.ndarray, place: dict[str, Any]) -> Labels | Image:
         active = self._viewer.layers.selection.active
@@ -201,7 +202,7 @@ class LivePreview:
                 )
         if active is not None and active in self._viewer.layers:  # the brush stays where it was
             self._viewer.layers.selection.active = active
-        self._layer = None
+        self._veiled = layer
         return layer
 
     def _shades(self) -> Colormap:
