@@ -18,11 +18,11 @@ PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#c
 """Colours for classes that differ for colour-blind readers too (Okabe and Ito, 2008)."""
 
 PRESETS: dict[Preset, str] = {
-    "phases": "Areas of any shape that fill the picture; nothing is numbered.",
-    "particles": "Separate things on a background; every connected one is numbered and measured.",
-    "boundaries": "Lines that enclose grains; the grains between them are numbered and measured.",
-    "thin": "Cracks, pores and other thin things: lines of a pixel or two survive, unbroken.",
-    "defects": "Something rare, down to a thousandth of the picture; each place is numbered.",
+    "phases": "Areas that fill the picture; nothing is numbered.",
+    "particles": "Separate things on a background; each is numbered.",
+    "boundaries": "Lines between grains; the grains are numbered.",
+    "thin": "Cracks and other thin things stay thin and unbroken.",
+    "defects": "Rare, down to a thousandth of the picture; numbered.",
 }
 """What every preset is for, in one line."""
 

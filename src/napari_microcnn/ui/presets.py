@@ -43,7 +43,7 @@ class PresetChoice(QWidget):
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.addRow("Preset", self.menu)
-        self._form.addRow("", self.line)
+        self._form.addRow(self.line)
         self._form.addRow("Class", self.focus)
         self.menu.currentIndexChanged.connect(lambda _: self._show())
         self._classes.changed.connect(self._show)
