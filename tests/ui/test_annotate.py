@@ -119,7 +119,7 @@ def test_training_gives_a_model_for_the_segment_dock(
     assert [model.name for model in kept_model_files()] == ["discs 2", "discs 1"]
     assert len(dock.curves._points["iou"][0]) == 4
 
-    dock.save_model(tmp_path / "mine")
+    dock.save_button.save(tmp_path / "mine")
     assert read_model_file(tmp_path / "mine.safetensors").classes == dock.classes.classes
 
     segment.run_button.click()
@@ -190,7 +190,7 @@ def test_a_model_cannot_be_saved_into_a_file(
 ) -> None:
     dock.model = read_model_file(model_path)
     (tmp_path / "file").write_text("in the way")
-    dock.save_model(tmp_path / "file" / "model.safetensors")
+    dock.save_button.save(tmp_path / "file" / "model.safetensors")
     assert len(told) == 1
 
 

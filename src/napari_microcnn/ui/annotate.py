@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton, QWidget
 
 from napari_microcnn.config import PALETTE, ClassInfo, TrainConfig
 from napari_microcnn.events import BatchDone, EpochDone, Event, Paused, PreviewDone, Resumed, score_of
@@ -23,10 +23,11 @@ from napari_microcnn.ui.guide import GuidePanel
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairing import FilePair
 from napari_microcnn.ui.pairs import PairTable
-from napari_microcnn.ui.planes import Plane, painted_planes
+from napari_microcnn.ui.planes import planes_to_train
 from napari_microcnn.ui.plots import TrainingCurves
 from napari_microcnn.ui.presets import PresetChoice
 from napari_microcnn.ui.preview import PreviewChoice
+from napari_microcnn.ui.saving import SaveButton
 from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Lesson
 from napari_microcnn.ui.teaching import Teaching
@@ -56,7 +57,7 @@ class AnnotateDock(Dock):
         self.pause_button = QPushButton("Pause")
         self.pause_button.setCheckable(True)
         self.resume_button = QPushButton("Resume")
-        self.save_button = QPushButton("Save …")
+        self.save_button = SaveButton(self, lambda: self.model)
         self.model: ModelFile | None = None
         self.training_file: Path | None = None
         self.lesson: Lesson | None = None
@@ -92,7 +93,6 @@ class AnnotateDock(Dock):
         self.buttons.addWidget(self.save_button, 1)
         self.script_button = ScriptButton(self, lambda: self.lesson)
         self.header.addWidget(self.script_button)
-        self.save_button.setToolTip("Save the model as a file of its own")
         self.say("Click a class and paint a few strokes of it, then of the others; then press Train.")
         self.resume_button.setToolTip("Go on with the model that was trained last, with the strokes as they are now")
 
@@ -124,7 +124,6 @@ class AnnotateDock(Dock):
         self.init.failed.connect(self.refuse)
         self.pause_button.toggled.connect(self._pause)
         self.resume_button.clicked.connect(lambda: self.attempt(self.resume))
-        self.save_button.clicked.connect(self._ask_where_to_save)
         self.viewer.events.theme.connect(self._follow_theme)
 
     # Painting
@@ -183,7 +182,7 @@ class AnnotateDock(Dock):
 
     def _train(self, resumed: ModelFile | None) -> None:
         config = self.settings()
-        planes = self._planes()
+        planes = planes_to_train(self.pairs)
         if resumed is None:
             self.curves.reset()
         self._best = self._last = None
@@ -235,17 +234,6 @@ class AnnotateDock(Dock):
             self.lesson = replace(self.lesson, data=data, classes=self.classes.classes, live=True)
         self.teaching.close()
         self.teaching = None
-
-    def _planes(self) -> list[Plane]:
-        """Return what is painted; may be empty where there are pairs of files."""
-        planes = painted_planes(self.pairs.pairs)
-        if not planes and not self.pairs.files:
-            raise ValueError(
-                "Nothing is annotated yet: click a class and paint a few strokes of it, then of the others."
-                if self.pairs.pairs
-                else "Press 'New annotation layer' first, and paint a few strokes of every class."
-            )
-        return planes
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, BatchDone):
@@ -303,26 +291,6 @@ class AnnotateDock(Dock):
             self.save_button.setVisible(not running)
             self.resume_button.setEnabled(not running and self.model is not None)
             self.save_button.setEnabled(not running and self.model is not None)
-
-    # The model
-
-    def save_model(self, path: Path) -> None:
-        """Copy the model file to where the user wants it."""
-        self.attempt(partial(self._save, path))
-
-    def _save(self, path: Path) -> None:
-        from napari_microcnn.io.atomic import replacing
-
-        path = path if path.suffix else path.with_suffix(".safetensors")
-        with replacing(path) as temporary:
-            temporary.write_bytes(self.model.path.read_bytes())
-        self.inform(f"Saved the model as {path}.")
-
-    def _ask_where_to_save(self) -> None:
-        proposed = str(Path.home() / f"{self.model.name}.safetensors")
-        path, _ = QFileDialog.getSaveFileName(self, "Save the model", proposed, "Models (*.safetensors)")
-        if path:
-            self.save_model(Path(path))
 
     def _follow_theme(self, event: Any = None) -> None:  # noqa: ARG002 - napari hands over its event
         theme = get_theme(self.viewer.theme)

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.pairing import OnDisk, PaintedImage
+from napari_microcnn.ui.pairs import PairTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,24 @@ class Plane:
     painted: PaintedImage
     layer: Image
     index: tuple[int, ...]
+
+
+def planes_to_train(table: PairTable) -> list[Plane]:
+    """Return what is painted; may be empty where there are pairs of files.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing at all to train on.
+    """
+    planes = painted_planes(table.pairs)
+    if not planes and not table.files:
+        raise ValueError(
+            "Nothing is annotated yet: click a class and paint a few strokes of it, then of the others."
+            if table.pairs
+            else "Press 'New annotation layer' first, and paint a few strokes of every class."
+        )
+    return planes
 
 
 def painted_planes(
