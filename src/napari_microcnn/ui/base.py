@@ -13,7 +13,6 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -22,16 +21,16 @@ from qtpy.QtWidgets import (
 
 from napari_microcnn.events import Event, Job, Notice
 from napari_microcnn.ui import jobs
+from napari_microcnn.ui.indicators import DeviceLine, JobBar
 from napari_microcnn.ui.scroll import VerticalScroll
 from napari_microcnn.ui.serve import Failure
 from napari_microcnn.ui.session import Session, session_of, unwrapped
-from napari_microcnn.ui.text import Sentence, duration, quiet
+from napari_microcnn.ui.text import Sentence, quiet
 
 log = logging.getLogger(__name__)
 
 ERROR_COLOUR = "#e0662f"
 """Vermilion that is readable on the dark and on the light theme."""
-_DEVICE_POLL = 500
 _PAUSE = 30
 _WIDTH = 330
 
@@ -72,20 +71,18 @@ class Dock(QWidget):
         self.viewer: ViewerModel = unwrapped(viewer)
         self.session: Session = session_of(self.viewer)
         self.job: jobs.RunningJob | None = None
-        self._share = 0
-        self._bar_text = ""
         self._notice = quiet()
         self._steps: list[Callable[[], None]] = []
         self._step_timer = QTimer(self)
         self._step_timer.setSingleShot(True)
         self._step_timer.timeout.connect(self._take_step)
-        self._device = quiet("Device: auto")
+        self._device = DeviceLine()
         self.header = QHBoxLayout()
         self.body = QVBoxLayout()
         self.run_button = QPushButton(run_text)
         self.stop_button = QPushButton("Stop")
         self.buttons = QHBoxLayout()
-        self.bar = QProgressBar()
+        self.bar = JobBar()
         self.status = Sentence()
         self._build()
         self.run_button.clicked.connect(self._run_clicked)
@@ -94,7 +91,7 @@ class Dock(QWidget):
         self.destroyed.connect(partial(_abandon, self.__dict__))
         if self.needs_torch:
             jobs.warm_up()
-            self._watch_device()
+            self._device.watch()
 
     def _build(self) -> None:
         inside = QWidget()
@@ -108,8 +105,6 @@ class Dock(QWidget):
         scroll.setWidget(inside)
         self.buttons.addWidget(self.run_button, 2)
         self.buttons.addWidget(self.stop_button, 1)
-        self.bar.setTextVisible(True)
-        self.bar.setMaximumHeight(16)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
         layout.setSpacing(6)
@@ -124,21 +119,6 @@ class Dock(QWidget):
         self.setMinimumWidth(_WIDTH)
         if not self.needs_torch:
             self._device.hide()
-
-    def _watch_device(self) -> None:
-        """Fill in the device line as soon as a worker has told."""
-        timer = QTimer(self)
-        timer.setInterval(_DEVICE_POLL)
-
-        def look() -> None:
-            line = jobs.device_line()
-            if line:
-                self._device.setText(line)
-                timer.stop()
-
-        timer.timeout.connect(look)
-        timer.start()
-        look()
 
     # What a dock does
 
@@ -190,18 +170,13 @@ class Dock(QWidget):
 
         def update() -> None:
             on_update()
-            self._show_progress()
+            self.bar.show_progress()
 
         self.say("Starting …")
         self._notice.setText("")
         self._notice.setVisible(False)
         self.set_running(True)
-        # No animation, neither Qt's busy bar nor napari's activity dock: every frame of it draws the whole
-        # window, the canvas included, which without a graphics card takes most of a processor.
-        self.bar.setRange(0, 100)
-        self.bar.setValue(0)
-        self._bar_text = "starting …"
-        self.bar.setFormat(self._bar_text)
+        self.bar.begin()
         self.job = jobs.start(
             job,
             on_event=event,
@@ -229,15 +204,8 @@ class Dock(QWidget):
         self.bar.setVisible(running)
 
     def advance(self, done: float, total: float, seconds_left: float | None = None) -> None:
-        """Move the progress bars."""
-        self._share = round(100 * done / total) if total else 0
-        self._bar_text = f"%p %   {duration(seconds_left)}" if seconds_left is not None else "%p %"
-
-    def _show_progress(self) -> None:
-        self.bar.setUpdatesEnabled(False)  # Qt would draw at once, and again with all the rest
-        self.bar.setValue(self._share)
-        self.bar.setFormat(self._bar_text)
-        self.bar.setUpdatesEnabled(True)
+        """Move the progress bar, at the next update."""
+        self.bar.advance(done, total, seconds_left)
 
     @property
     def noticed(self) -> str:
