@@ -138,7 +138,7 @@ class _Tally:
     killed: float = 0.0
     painted: int = 0
     safe: set[int] = field(default_factory=set)
-    had_weights: bool = False
+    best: str = ""
     back: int = 0
     weights: list[bool] = field(default_factory=list)
     lost: int = 0
@@ -151,8 +151,11 @@ class _Tally:
         self.back += bool(shown) and shown <= self.strokes and self.safe <= shown
         self.lost += len(missing)
         self.losses.append(max((self.killed - self.times[one] for one in missing if one in self.times), default=0.0))
-        if self.had_weights:
-            self.weights.append(any(line.get("restored model") for line in said))
+        if self.best:
+            shown_model = next(line["restored model"] for line in said if "restored model" in line)
+            # A newer one is right too: written, but not yet told of, at the moment of the kill.
+            newest = Path(self.best).stat().st_mtime
+            self.weights.append(bool(shown_model) and Path(shown_model).stat().st_mtime >= newest)
         self.safe = self.strokes = shown
         print(f"{len(missing)} strokes lost, {self.losses[-1]:.1f} s; {self.weights[-1:]}", file=sys.stderr, flush=True)
 
@@ -161,7 +164,7 @@ class _Tally:
         self.times, self.killed = {line["stroke"]: line["time"] for line in said if "stroke" in line}, killed
         self.strokes = self.strokes | set(self.times)
         self.painted += len(self.times)
-        self.had_weights = self.had_weights or any("best" in line for line in said)
+        self.best = next((line["best"] for line in reversed(said) if "best" in line), self.best)
 
 
 def _kills(folder: Path) -> Table:
@@ -225,7 +228,7 @@ def child(mode: str, image: str, log: str, first: str) -> None:
             there = dock.pairs.pairs[0][1].data[CELL // 2 :: CELL, CELL // 2 :: CELL]
             print(json.dumps({"restored": np.flatnonzero(there).tolist()}), file=out)
             best = dock.best_model
-            print(json.dumps({"restored model": bool(best and best.path.is_file())}), file=out)
+            print(json.dumps({"restored model": str(best.path) if best else None}), file=out)
         else:
             dock.pairs.new_annotation()
         if mode == "paint":
