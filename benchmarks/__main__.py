@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "synth", "tiles", "grains", "strokes", "autosave", "heartbeat", "live")
+NAMES = ("imports", "synth", "tiles", "grains", "strokes", "few_shot", "dense", "autosave", "heartbeat", "live")
 
 
 def main() -> None:

@@ -82,6 +82,8 @@ class EpochDone(Event):
     iou_spread : float or None
         Standard error of `iou`, from bootstrapping the held-out annotation; None where there is
         too little of it to tell.
+    settling : bool
+        Whether what was held out is learnt too by now: validation loss and IoU are those from before.
     """
 
     epoch: int
@@ -91,6 +93,7 @@ class EpochDone(Event):
     model: Model | None = None
     seconds_left: float | None = None
     iou_spread: float | None = None
+    settling: bool = False
 
     @property
     def best(self) -> bool:

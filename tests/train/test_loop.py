@@ -85,6 +85,34 @@ def test_in_doubt_the_later_epoch_is_taken() -> None:
     assert best is epochs_of(events)[2].model
 
 
+def test_at_last_everything_is_learnt_and_nothing_judged_any_more() -> None:
+    judged, drawn = [], []
+
+    def everything() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for batch in batches(1):
+            drawn.append(1)
+            yield batch
+
+    def validate(_: UNet) -> tuple[float, float]:
+        judged.append(1)
+        return 0.5, 0.8
+
+    settings = LoopSettings(epochs=10, steps_per_epoch=2)
+    events, best, _ = run(settings, validate=validate, everything=everything, doubt=lambda: 0.1)
+    epochs = epochs_of(events)
+    assert [epoch.settling for epoch in epochs] == [False] * 6 + [True] * 4
+    assert (len(judged), len(drawn)) == (6, 8)
+    assert {(epoch.iou, epoch.validation_loss) for epoch in epochs} == {(0.8, 0.5)}
+    assert best is epochs[-1].model
+
+
+def test_a_training_past_its_best_keeps_the_best() -> None:
+    settings = LoopSettings(epochs=10, steps_per_epoch=1)
+    events, best, _ = run(settings, scores=[0.9, *[0.1] * 9], everything=lambda: batches(1))
+    assert not any(epoch.settling for epoch in epochs_of(events))
+    assert best is epochs_of(events)[0].model
+
+
 def test_patience_ends_it() -> None:
     events, _, _ = run(LoopSettings(steps_per_epoch=1, patience=3), scores=[0.1, 0.5])
     assert len(epochs_of(events)) == 5

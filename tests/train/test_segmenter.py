@@ -71,7 +71,7 @@ def accuracy(model: Model) -> float:
 
 
 def test_strokes_teach_the_classes() -> None:
-    events = train(epochs=12, learning_rate=0.01)
+    events = train(epochs=16, learning_rate=0.01)
     assert accuracy(result(events)) > 0.93
     epochs = only(events, EpochDone)
     assert epochs[-1].loss < epochs[0].loss

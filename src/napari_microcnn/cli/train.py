@@ -111,7 +111,7 @@ def train_and_save(job: Job[Model], output: Path) -> Model:
             say("No epoch was finished, so there is no model to keep.")
         raise
     path = _save(model, output)
-    score = f", IoU {score_of(best[0])} on held-out annotation in epoch {best[0].epoch}" if best else ""
+    score = f", IoU {score_of(best[0])} on held-out annotation (epoch {best[0].epoch})" if best else ""
     typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
     return model
 

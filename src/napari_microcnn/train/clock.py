@@ -69,6 +69,12 @@ class Clock:
         """Whether either limit is reached."""
         return self.out_of_time() or self._by_epochs() >= 1
 
+    def share_over(self) -> float:
+        """Return how much of the time since the start, or since the last change, is over; 0 without a limit."""
+        if self._most_steps is None and self._most_seconds is None:
+            return 0.0
+        return self._progress() if self._again_at is None else self._since_change()
+
     def rate(self) -> float:
         """Return the learning rate as a fraction of the largest: a short rise, then half a cosine.
 
@@ -76,7 +82,7 @@ class Clock:
         """
         if self._most_steps is None and self._most_seconds is None:
             return min(1.0, self._steps / 50)
-        progress = min(1.0, self._by_epochs() if self._most_steps is not None else self._by_time())
+        progress = self._progress()
         if progress < WARM_UP:
             return max(LAST, progress / WARM_UP)
         usual = _falling(1.0, (progress - WARM_UP) / (1 - WARM_UP))
@@ -91,6 +97,9 @@ class Clock:
 
     def _seconds(self) -> float:
         return (self._paused_at or time.monotonic()) - self._start
+
+    def _progress(self) -> float:
+        return min(1.0, self._by_epochs() if self._most_steps is not None else self._by_time())
 
     def _by_time(self) -> float:
         return 0.0 if self._most_seconds is None else self._seconds() / self._most_seconds

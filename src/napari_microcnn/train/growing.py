@@ -163,6 +163,7 @@ class GrowingData:
             If fewer than two classes are annotated.
         """
         train: list[Source] = []
+        everything: list[Source] = []
         validation: list[Source] = []
         for page in self._pages:
             if not (page.targets != IGNORE).any():
@@ -171,13 +172,21 @@ class GrowingData:
             held, shared = page.held[box], page.shared[box]
             if not page.data.validation:
                 train.append(source.with_targets(without(source.targets, held)))
+                everything.append(source)
             if page.data.validation or (held | shared).any():
                 judged = source.targets if page.data.validation else without(source.targets, ~(held | shared))
                 validation.append(source.with_targets(judged))
         if np.count_nonzero(count_pixels([source.targets for source in train], len(self._classes))) < 2:
             raise ValueError("Fewer than two classes are annotated; paint a stroke of another class.")
         validation = [source for source in validation if (source.targets != IGNORE).any()] or train
-        return TrainingData(train, validation, class_weights(train, len(self._classes), self._dense))
+        return TrainingData(train, validation, everything, class_weights(train, len(self._classes), self._dense))
+
+    def join(self) -> None:
+        """Let what is held out be learnt from now on; later it is judged on only where nothing new is held out."""
+        for page in self._pages:
+            if not page.data.validation:
+                page.shared |= page.held
+                page.held[...] = False
 
     @property
     def _splits(self) -> bool:

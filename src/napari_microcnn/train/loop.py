@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -42,6 +42,9 @@ class Lesson:
         epochs have settled.
     ready : callable
         Network -> network as a preview should show it.
+    everything : callable or None
+        Returns batches for the last part of the training, in which what was held out is learnt too:
+        it has served its purpose, and of a few strokes a fifth is much to go without.
     """
 
     batches: Batches
@@ -50,6 +53,11 @@ class Lesson:
     snapshot: Callable[[UNet], Model]
     doubt: Callable[[], float] = lambda: 0.0
     ready: Callable[[UNet], UNet] = lambda net: net
+    everything: Callable[[], Batches] | None = None
+
+
+SETTLE = 0.6
+"""Share of the time after which a training that is still at its best learns from everything."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ class Training:
         The best snapshot so far.
     epoch, batch : int
         Where the training is, counted from 1; `batch` is 0 after the validation of an epoch.
+    settling : bool
+        Whether it learns from what was held out too, so that nothing can judge it any more.
     """
 
     def __init__(self, net: UNet, lesson: Lesson, settings: LoopSettings) -> None:
@@ -109,13 +119,15 @@ class Training:
         self.averaged = Average(net, settings.averaging)
         self.best: Model | None = None
         self.epoch = self.batch = 0
-        self._best_score, self._improved_at = (-math.inf, -math.inf), 0
+        self._best_score = self._last_score = (-math.inf, -math.inf)
+        self._improved_at = 0
         self._doubt = 0.0
+        self.settling = False
 
     @property
     def over(self) -> bool:
         """Whether a limit is reached, or nothing has improved for long."""
-        stale = self.epoch - self._improved_at >= self.settings.patience
+        stale = not self.settling and self.epoch - self._improved_at >= self.settings.patience
         return self.best is not None and (self.clock.over() or stale)
 
     def step(self) -> float:
@@ -129,19 +141,35 @@ class Training:
 
     def judge(self, loss: float) -> EpochDone:
         """Validate at the end of an epoch with this mean loss, and keep the weights if they are the best."""
-        validation_loss, iou = self.lesson.validate(self.averaged.net)
-        score = (iou, -validation_loss)
-        better = self.best is None or score > self._best_score
-        if better:
-            self._best_score, self._improved_at, self._doubt = score, self.epoch, self.lesson.doubt()
-        take = better or iou > self._best_score[0] - self._doubt
+        if not self.settling:
+            validation_loss, iou = self.lesson.validate(self.averaged.net)
+            self._last_score = (iou, -validation_loss)
+        take = self._take(self._last_score)
         self.best = self.lesson.snapshot(self.averaged.net) if take else self.best
-        model = self.best if take else None
-        return EpochDone(self.epoch, loss, validation_loss, iou, model, self.clock.seconds_left())
+        event = EpochDone(
+            self.epoch,
+            loss,
+            -self._last_score[1],
+            self._last_score[0],
+            self.best if take else None,
+            self.clock.seconds_left(),
+            settling=self.settling,
+        )
+        if take and not self.settling and self.lesson.everything is not None and self.clock.share_over() >= SETTLE:
+            self.lesson = replace(self.lesson, batches=self.lesson.everything())
+            self.settling = True
+        return event
+
+    def _take(self, score: tuple[float, float]) -> bool:
+        """Return whether these weights are to be kept as the best."""
+        if self.best is None or score > self._best_score:
+            self._best_score, self._improved_at, self._doubt = score, self.epoch, self.lesson.doubt()
+            return True
+        return self.settling or score[0] > self._best_score[0] - self._doubt
 
     def learn(self, lesson: Lesson) -> None:
         """Learn from something else from now on."""
-        self.lesson = lesson
+        self.lesson, self.settling = lesson, False
 
     def judge_again(self) -> None:
         """Score the best model anew, because what it is judged on has changed, and be patient again."""

@@ -21,6 +21,8 @@ class TrainingData:
     Attributes
     ----------
     train, validation : list of Source
+    everything : list of Source
+        What is trained on, with what was held out of it; without what the user marked for validation.
     weights : numpy.ndarray, (K,) float32
         Weight of every class in the loss.
     notices : list of str
@@ -29,6 +31,7 @@ class TrainingData:
 
     train: list[Source]
     validation: list[Source]
+    everything: list[Source]
     weights: NDArray[np.float32]
     notices: list[str] = field(default_factory=list)
 
@@ -120,7 +123,8 @@ def prepare(
         sources.append(source)
     fixed = [one.validation for one, _ in used]
     train, validation = _split(sources, fixed, classes, rng, notices)
-    return TrainingData(train, validation, class_weights(train, len(classes), config.dense), notices)
+    everything = [source for source, marked in zip(sources, fixed, strict=True) if not marked]
+    return TrainingData(train, validation, everything, class_weights(train, len(classes), config.dense), notices)
 
 
 def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArray[np.float32]:

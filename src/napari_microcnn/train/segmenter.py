@@ -6,45 +6,27 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-import napari_microcnn
-from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
+from napari_microcnn.config import ClassInfo, TrainConfig
 from napari_microcnn.data import Annotated
-from napari_microcnn.data.augmentation import change_intensities, move, source_side
-from napari_microcnn.data.patches import PatchSampler
+from napari_microcnn.data.augmentation import source_side
 from napari_microcnn.device import fast_bfloat16, resolve_device
 from napari_microcnn.events import Change, EpochDone, Event, Finished, Job, Notice, ViewChanged
-from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model, save_model
-from napari_microcnn.nets import UNet
 from napari_microcnn.train.growing import GrowingData
+from napari_microcnn.train.lessons import Teacher
 from napari_microcnn.train.live import LiveTeaching
-from napari_microcnn.train.loop import Batches, Lesson, LoopSettings, Training, train_loop
-from napari_microcnn.train.losses import edge_loss, segmentation_loss
-from napari_microcnn.train.preparation import TrainingData, check_classes, prepare
-from napari_microcnn.train.presets import recipe_of
-from napari_microcnn.train.prevalence import Prevalence
+from napari_microcnn.train.loop import LoopSettings, Training, train_loop
+from napari_microcnn.train.preparation import check_classes, prepare
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.start import initialised, resumed
-from napari_microcnn.train.validation import Validator, judged
+from napari_microcnn.train.validation import judged
 
 STEPS_PER_EPOCH = 10
 """About two seconds on two processor cores: curves and preview move, validation costs little."""
-
-EDGES = 0.5
-"""Weight of `edge_loss` for strokes."""
-
-DOUBT = 0.1
-"""Differences of IoU that say nothing where so little is held out that its spread is not known."""
-
-ORIENTATIONS = 2
-"""Of models taught with strokes: half a turn cancels what pulls edges, which nobody painted, to one side."""
 
 
 def train_segmenter(
@@ -101,7 +83,7 @@ def train_segmenter(
     side = source_side(patch) if config.augment else patch
     growing = None if changes is None else GrowingData(data, classes, config.dense, side, rng)
     images = growing.images if growing else data
-    teacher = _Teacher(images, config, patch, side, rng, device, resume.objects if resume else None)
+    teacher = Teacher(images, config, patch, side, rng, device, resume.objects if resume else None)
     prepared = growing.prepared() if growing else prepare(data, classes, config, side, rng)
     for message in [*notices, *(growing or prepared).notices]:
         yield Notice(message)
@@ -112,6 +94,7 @@ def train_segmenter(
     if shown is not None:
         between = partial(_preview_epoch, shown, [info.id for info in classes])
     if growing is not None and changes is not None:
+        teacher.join = growing.join
         between = live = LiveTeaching(changes, growing, classes, teacher, shown, config.dense)
         yield from live.unlearnt()
     settings = _loop_settings(config, device)
@@ -126,68 +109,6 @@ def _preview_epoch(shown: Preview, ids: Sequence[int], training: Training) -> It
         yield from shown.predict(training.lesson.ready(training.averaged.net), ids)
 
 
-class _Teacher:
-    """Makes lessons of annotation; `validator` is that of the last one."""
-
-    validator: Validator
-
-    def __init__(
-        self,
-        data: Sequence[Annotated],
-        config: TrainConfig,
-        patch: int,
-        side: int,
-        rng: np.random.Generator,
-        device: torch.device,
-        objects: ObjectRule | None,
-    ) -> None:
-        self._data, self._config, self._objects = data, config, objects
-        self._patch, self._side, self._rng, self._device = patch, side, rng, device
-        self.origin = _held_out(data)
-
-    def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
-        """Return what is learnt from, with the loss and the judgement that belong to it."""
-        config, device = self._config, self._device
-        recipe = recipe_of(config, classes)
-        self.validator = Validator(prepared.validation, self._patch, self._rng, device)
-        known = self._objects if self._objects and self._objects.class_id in {info.id for info in classes} else None
-        draft = Model(
-            net,
-            tuple(classes),
-            recipe.objects or known,
-            _common_calibration(self._data),
-            orientations=1 if config.dense else ORIENTATIONS,
-            provenance=_origin(self._data, config),
-        )
-        loss = partial(
-            _loss,
-            weights=torch.from_numpy(prepared.weights).to(device),
-            edges=0.0 if config.dense else EDGES * recipe.edges,
-            extra=recipe.extra,
-        )
-        batches = _batches(prepared, config, self._patch, self._side, self._rng, device, recipe.shares)
-        lesson = Lesson(batches, loss, self.validator, draft.snapshot)
-        if config.dense:
-            return lesson
-        prevalence = Prevalence(prepared.train, len(classes), self._patch, config.seed, device)
-        return replace(
-            lesson,
-            snapshot=partial(_set_right, draft, prevalence),
-            doubt=self._doubt,
-            ready=prevalence.set_right,
-        )
-
-    def _doubt(self) -> float:
-        """Return one standard error of the IoU (the rule of Breiman et al., 1984)."""
-        spread = self.validator.spread
-        return DOUBT if spread is None else spread
-
-
-def _set_right(draft: Model, prevalence: Prevalence, net: UNet) -> Model:
-    prevalence.follow(net)
-    return draft.snapshot(prevalence.set_right(net))
-
-
 def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
     return LoopSettings(
         epochs=config.epochs,
@@ -199,43 +120,8 @@ def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
     )
 
 
-def _loss(
-    logits: Tensor,
-    truth: tuple[Tensor, Tensor],
-    weights: Tensor,
-    edges: float,
-    extra: Callable[[Tensor, Tensor], Tensor] | None = None,
-) -> Tensor:
-    """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours."""
-    targets, images = truth
-    loss = segmentation_loss(logits, targets, weights)
-    loss = loss + extra(logits, targets) if extra is not None else loss
-    return loss + edges * edge_loss(logits, images) if edges else loss
-
-
-def _batches(
-    data: TrainingData,
-    config: TrainConfig,
-    patch: int,
-    side: int,
-    rng: np.random.Generator,
-    device: torch.device,
-    shares: NDArray[np.float64] | None,
-) -> Batches:
-    """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
-    generator = torch.Generator(device).manual_seed(config.seed)
-    sampler = PatchSampler(data.train, len(data.weights), side, reach=patch * 3 // 8, rng=rng, shares=shares)
-    while True:
-        images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
-        if config.augment:
-            images, targets = move(images, targets, patch, generator)
-            yield change_intensities(images, generator), (targets, images)
-        else:
-            yield images, (targets.long(), images)
-
-
 def _saving(
-    loop: Generator[Event, None, Model], checkpoint: Path | None, teacher: _Teacher
+    loop: Generator[Event, None, Model], checkpoint: Path | None, teacher: Teacher
 ) -> Generator[Event, None, Model]:
     """Pass the events on, say how sure the score of an epoch is, and write the best models."""
     iterator = _Returning(loop)
@@ -269,29 +155,3 @@ class _Returning:
 
     def __iter__(self) -> Iterator[Event]:
         self.result = yield from self._generator
-
-
-def _common_calibration(data: Sequence[Annotated]) -> Calibration | None:
-    """Return the size of a pixel if all images agree on it."""
-    found = [one.calibration for one in data]
-    first = found[0]
-    if first is None or any(other is None for other in found):
-        return None
-    same = all(np.allclose(other.to(first.unit).pixel_size, first.pixel_size, rtol=0.01) for other in found if other)
-    return first if same else None
-
-
-def _held_out(data: Sequence[Annotated]) -> str:
-    """Return what the network is judged on, in words."""
-    marked = [one.name for one in data if one.validation]
-    return f"images marked for validation: {', '.join(marked)}" if marked else "held-out annotation"
-
-
-def _origin(data: Sequence[Annotated], config: TrainConfig) -> dict[str, Any]:
-    return {
-        "made_by": "napari-microcnn train",
-        "version": napari_microcnn.__version__,
-        "torch": torch.__version__,
-        "images": [one.name for one in data],
-        "settings": config.model_dump(),
-    }

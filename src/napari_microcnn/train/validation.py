@@ -40,7 +40,11 @@ class Validator:
         Standard error of the mean IoU that was told last, by `bootstrap_spread` over the images
         where at least `LEAST_UNITS` are held out, which tells how much images differ, and else
         over the squares.
+    told : dict
+        What models say of the last judgement, see `judged`.
     """
+
+    told: dict[str, Any]
 
     def __init__(self, sources: Sequence[Source], side: int, rng: np.random.Generator, device: torch.device) -> None:
         most = -(-MOST_SQUARES // len(sources))
@@ -83,11 +87,12 @@ def judged(event: EpochDone, validator: Validator, origin: str) -> EpochDone:
     origin : str
         What is held out, in a few words, for the model's provenance.
     """
+    if not event.settling:
+        told = {"mean_iou": event.iou, "spread": validator.spread, "epoch": event.epoch, "on": origin}
+        validator.told = {**told, "method": f"bootstrap over {validator.pieces}"}
     model = event.model
     if model is not None:
-        told: dict[str, Any] = {"mean_iou": event.iou, "spread": validator.spread, "epoch": event.epoch, "on": origin}
-        told["method"] = f"bootstrap over {validator.pieces}"
-        model = replace(model, provenance={**model.provenance, "validation": told})
+        model = replace(model, provenance={**model.provenance, "validation": validator.told})
     return replace(event, iou_spread=validator.spread, model=model)
 
 

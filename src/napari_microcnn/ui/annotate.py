@@ -251,8 +251,8 @@ class AnnotateDock(Dock):
         if self.teaching is not None:
             self.teaching.preview.draw()
         if self._last is not None and not self.pause_button.isChecked():
-            told = f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, IoU {score_of(self._last)}"
-            self.say(f"{told} · {self._best_line()}")
+            now = "the held-out part is learnt too" if self._last.settling else f"IoU {score_of(self._last)}"
+            self.say(f"Epoch {self._last.epoch}: loss {self._last.loss:.3f}, {now} · {self._best_line()}")
 
     def _show_time(self, seconds_left: float | None) -> None:
         minutes = self.form.value().minutes

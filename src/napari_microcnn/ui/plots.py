@@ -59,7 +59,9 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
         self._add("batches", event.epoch - 1 + event.batch / event.batches, event.loss)
 
     def add_epoch(self, event: EpochDone) -> None:
-        """Remember a finished epoch, and whether it is the best so far."""
+        """Remember a finished epoch, and whether it is the best so far; the curves end where nothing is judged."""
+        if event.settling:
+            return
         self._add("held out", event.epoch, event.validation_loss)
         self._add("iou", event.epoch, event.iou)
         if event.best:

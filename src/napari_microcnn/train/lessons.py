@@ -1,0 +1,178 @@
+"""What a segmenter learns from: batches, loss and judgement, made of annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import napari_microcnn
+from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
+from napari_microcnn.data import Annotated
+from napari_microcnn.data.augmentation import change_intensities, move
+from napari_microcnn.data.patches import PatchSampler, Source
+from napari_microcnn.micrograph import Calibration
+from napari_microcnn.models import Model
+from napari_microcnn.nets import UNet
+from napari_microcnn.train.loop import Batches, Lesson
+from napari_microcnn.train.losses import edge_loss, segmentation_loss
+from napari_microcnn.train.preparation import TrainingData
+from napari_microcnn.train.presets import recipe_of
+from napari_microcnn.train.prevalence import Prevalence
+from napari_microcnn.train.validation import Validator
+
+EDGES = 0.5
+"""Weight of `edge_loss` for strokes."""
+
+DOUBT, LEAST_DOUBT = 0.1, 0.02
+"""Differences of IoU that say nothing: where the spread is not known, and where all held-out strokes were right."""
+
+ORIENTATIONS = 4
+"""Of models taught with strokes: turns cancel what pulls edges, which nobody painted, to one side."""
+
+
+class Teacher:
+    """Makes lessons of annotation; `validator` is that of the last one.
+
+    `join` is called when what was held out is learnt too from then on.
+    """
+
+    validator: Validator
+    join: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        data: Sequence[Annotated],
+        config: TrainConfig,
+        patch: int,
+        side: int,
+        rng: np.random.Generator,
+        device: torch.device,
+        objects: ObjectRule | None,
+    ) -> None:
+        self._data, self._config, self._objects = data, config, objects
+        self._patch, self._side, self._rng, self._device = patch, side, rng, device
+        self.origin = _held_out(data)
+
+    def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
+        """Return what is learnt from, with the loss and the judgement that belong to it."""
+        config, device = self._config, self._device
+        recipe = recipe_of(config, classes)
+        self.validator = Validator(prepared.validation, self._patch, self._rng, device)
+        known = self._objects if self._objects and self._objects.class_id in {info.id for info in classes} else None
+        draft = Model(
+            net,
+            tuple(classes),
+            recipe.objects or known,
+            _common_calibration(self._data),
+            orientations=1 if config.dense else ORIENTATIONS,
+            provenance=_origin(self._data, config),
+        )
+        loss = partial(
+            _loss,
+            weights=torch.from_numpy(prepared.weights).to(device),
+            edges=0.0 if config.dense else EDGES * recipe.edges,
+            extra=recipe.extra,
+        )
+        batches = partial(
+            _batches, config, self._patch, self._side, self._rng, device, recipe.shares, classes=len(classes)
+        )
+        lesson = Lesson(
+            batches(prepared.train),
+            loss,
+            self.validator,
+            draft.snapshot,
+            everything=lambda: self._joined(batches, prepared),
+        )
+        if config.dense:
+            return lesson
+        prevalence = Prevalence(prepared.train, len(classes), self._patch, config.seed, device)
+        return replace(
+            lesson,
+            snapshot=partial(_set_right, draft, prevalence),
+            doubt=self._doubt,
+            ready=prevalence.set_right,
+        )
+
+    def _joined(self, batches: Callable[[list[Source]], Batches], prepared: TrainingData) -> Batches:
+        if self.join is not None:
+            self.join()
+        return batches(prepared.everything)
+
+    def _doubt(self) -> float:
+        """Return one standard error of the IoU (the rule of Breiman et al., 1984)."""
+        spread = self.validator.spread
+        return DOUBT if spread is None else max(spread, LEAST_DOUBT)
+
+
+def _set_right(draft: Model, prevalence: Prevalence, net: UNet) -> Model:
+    prevalence.follow(net)
+    return draft.snapshot(prevalence.set_right(net))
+
+
+def _loss(
+    logits: Tensor,
+    truth: tuple[Tensor, Tensor],
+    weights: Tensor,
+    edges: float,
+    extra: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours."""
+    targets, images = truth
+    loss = segmentation_loss(logits, targets, weights)
+    loss = loss + extra(logits, targets) if extra is not None else loss
+    return loss + edges * edge_loss(logits, images) if edges else loss
+
+
+def _batches(
+    config: TrainConfig,
+    patch: int,
+    side: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    shares: NDArray[np.float64] | None,
+    sources: list[Source],
+    classes: int,
+) -> Batches:
+    """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
+    generator = torch.Generator(device).manual_seed(config.seed)
+    sampler = PatchSampler(sources, classes, side, reach=patch * 3 // 8, rng=rng, shares=shares)
+    while True:
+        images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
+        if config.augment:
+            images, targets = move(images, targets, patch, generator)
+            yield change_intensities(images, generator), (targets, images)
+        else:
+            yield images, (targets.long(), images)
+
+
+def _common_calibration(data: Sequence[Annotated]) -> Calibration | None:
+    """Return the size of a pixel if all images agree on it."""
+    found = [one.calibration for one in data]
+    first = found[0]
+    if first is None or any(other is None for other in found):
+        return None
+    same = all(np.allclose(other.to(first.unit).pixel_size, first.pixel_size, rtol=0.01) for other in found if other)
+    return first if same else None
+
+
+def _held_out(data: Sequence[Annotated]) -> str:
+    """Return what the network is judged on, in words."""
+    marked = [one.name for one in data if one.validation]
+    return f"images marked for validation: {', '.join(marked)}" if marked else "held-out annotation"
+
+
+def _origin(data: Sequence[Annotated], config: TrainConfig) -> dict[str, Any]:
+    return {
+        "made_by": "napari-microcnn train",
+        "version": napari_microcnn.__version__,
+        "torch": torch.__version__,
+        "images": [one.name for one in data],
+        "settings": config.model_dump(),
+    }
