@@ -76,7 +76,7 @@ def test_strokes_teach_the_classes() -> None:
     epochs = only(events, EpochDone)
     assert epochs[-1].loss < epochs[0].loss
     assert max(epoch.iou for epoch in epochs) > 0.9
-    assert len(only(events, BatchDone)) == 48
+    assert len(only(events, BatchDone)) == 64
     assert result(events) is [epoch for epoch in epochs if epoch.best][-1].model
 
 

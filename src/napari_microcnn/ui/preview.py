@@ -130,6 +130,8 @@ class LivePreview:
 
     def expect(self, image: Image, plane: tuple[int, ...], region: tuple[slice, slice], shown: int | None) -> None:
         """Make the layer while the training starts: it takes a while, and the first preview shall be seen at once."""
+        if self.drawn:  # it has come sooner
+            return
         self._shown, role = shown, ROLE if shown is None else PROBABILITY
         if layers.find(self._viewer, role, image.name, Labels if role == ROLE else Image) is None:
             shape = (*(1 for _ in plane), *(part.stop - part.start for part in region))
