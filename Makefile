@@ -31,7 +31,7 @@ lint: ## ruff, mypy and the import rules
 	$(BIN)/lint-imports
 
 test: lint ## lint, then all tests
-	scripts/with_screen.sh $(BIN)/python -m pytest $(ARGS)
+	scripts/with_screen.sh $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage: ## all tests, with the lines they did not reach
 	@scripts/install.sh test

@@ -131,7 +131,8 @@ def train_forest(fold: Fold, annotation: Picture, dense: bool) -> Predict:
     from sklearn.ensemble import RandomForestClassifier
 
     def features(image: Picture) -> Picture:
-        return np.asarray(multiscale_basic_features(image, sigma_min=1, sigma_max=16))
+        found = multiscale_basic_features(image, sigma_min=1, sigma_max=16)  # type: ignore[no-untyped-call]
+        return np.asarray(found)
 
     known = np.ones(annotation.shape, bool) if dense else annotation > 0
     share = min(1.0, 50_000 / known.sum())
