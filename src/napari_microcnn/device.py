@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +91,14 @@ def available_memory(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     return min(int(psutil.virtual_memory().available), _cgroup_memory())
+
+
+def give_back_memory() -> None:
+    """Let the C library hand back what was freed: glibc keeps it otherwise, and the next step comes on top."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only in glibc
+        if trim is not None:
+            trim(0)
 
 
 def _cgroup_memory() -> int:

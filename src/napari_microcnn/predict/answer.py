@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
+from napari_microcnn.device import give_back_memory
 from napari_microcnn.models import Model
 from napari_microcnn.predict.instances import close_grains, label_particles
 from napari_microcnn.predict.tiles import Tile
@@ -134,6 +135,7 @@ class PlaneAnswer:
             probabilities = np.stack([_resampled(part, self._shape) for part in probabilities])
         classes: NDArray[np.uint8] = _nearest(self._classes, self._shape)
         labels = None
+        give_back_memory()
         if self.boundary is not None and self._line is not None:
             labels = self._close(self.boundary, min_size)
             classes[_resampled(self.boundary, self._shape) > 0.5] = self._ids[self._line]
