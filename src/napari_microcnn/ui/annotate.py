@@ -261,7 +261,10 @@ class AnnotateDock(Dock):
             self.advance(max(0.0, total - seconds_left), total, seconds_left)
 
     def _best_line(self) -> str:
-        return f"best: epoch {self._best.epoch}, IoU {score_of(self._best)}" if self._best else ""
+        if self._best is None:
+            return ""
+        before = " before it learnt the held-out part too" if self._best.settling else ""
+        return f"best: epoch {self._best.epoch}, IoU {score_of(self._best)}{before}"
 
     def _finished(self, model: ModelFile) -> None:
         self._draw()
