@@ -90,6 +90,22 @@ def open_dock(viewer: Any) -> Callable[[str], Dock]:
 
 
 @pytest.fixture
+def small_training(open_dock: Callable[[str], Any]) -> Callable[[int], Any]:
+    """Open the dock Annotate & train, set to a tiny network from scratch and so many epochs."""
+
+    def opened(epochs: int) -> Any:
+        dock = open_dock("Annotate & train")
+        small = {"epochs": epochs, "patch": 32, "batch": 2, "width": 4, "depth": 2, "patience": 10_000}
+        for name, value in small.items():
+            dock.advanced.widget(name).setValue(value)
+        dock.form.widget("minutes").setValue(0)  # no limit
+        dock.init.setCurrentIndex(dock.init.findText("from scratch"))
+        return dock
+
+    return opened
+
+
+@pytest.fixture
 def finish(qtbot: Any) -> Callable[[Dock], None]:
     """Return a function that waits until a dock's job is over."""
 

@@ -15,14 +15,8 @@ NANOMETRES = Calibration((2.0, 2.0), "nm", "set by the user")
 
 
 @pytest.fixture
-def dock(open_dock: Callable[[str], Any]) -> AnnotateDock:
-    dock = open_dock("Annotate & train")
-    small = {"epochs": 2, "patch": 32, "batch": 2, "width": 4, "depth": 2, "patience": 100}
-    for name, value in small.items():
-        dock.advanced.widget(name).setValue(value)
-    dock.form.widget("minutes").setValue(0)  # no limit
-    dock.init.setCurrentIndex(dock.init.findText("from scratch"))
-    return dock
+def dock(small_training: Callable[[int], AnnotateDock]) -> AnnotateDock:
+    return small_training(2)
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from napari_microcnn.ui.teaching import changed_region
 
 
 @pytest.fixture
-def dock(open_dock: Callable[[str], Any]) -> AnnotateDock:
-    dock = open_dock("Annotate & train")
-    small = {"epochs": 10_000, "patch": 32, "batch": 2, "width": 4, "depth": 2, "patience": 10_000}
-    for name, value in small.items():
-        dock.advanced.widget(name).setValue(value)
-    dock.form.widget("minutes").setValue(0)  # no limit
-    dock.init.setCurrentIndex(dock.init.findText("from scratch"))
-    return dock
+def dock(small_training: Callable[[int], AnnotateDock]) -> AnnotateDock:
+    return small_training(10_000)
 
 
 @pytest.fixture

@@ -57,18 +57,17 @@ class Gradually(QObject):
         steps = self._steps
         if steps is None:
             return
+        self._steps = None  # and so it stays if a step fails
         try:
             while time.monotonic() - started < BUDGET:
                 next(steps)
         except StopIteration:
-            done, self._steps, self._done = self._done, None, None
+            done, self._done = self._done, None
             if done is not None:
                 done()
-        except BaseException:
-            self._steps = self._done = None
-            raise
-        else:
-            self._timer.start(_PAUSE)
+            return
+        self._steps = steps
+        self._timer.start(_PAUSE)
 
 
 def bands(shape: tuple[int, ...]) -> Iterator[slice]:
