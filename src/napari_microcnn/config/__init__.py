@@ -1,0 +1,34 @@
+"""What a user may set: every setting once, with its default, its bounds and its unit.
+
+Forms, command line and saved models are derived from these models.
+"""
+
+from napari_microcnn.config.base import PALETTE, ClassInfo, Colour, Device, ObjectRule, Settings
+from napari_microcnn.config.pictures import ImagingConfig, VoronoiConfig
+from napari_microcnn.config.segmenter import (
+    PRESETS,
+    Preset,
+    SegmentConfig,
+    SyntheticTrainConfig,
+    TrainConfig,
+    UNetConfig,
+    focus_of,
+)
+
+__all__ = [
+    "PALETTE",
+    "PRESETS",
+    "ClassInfo",
+    "Colour",
+    "Device",
+    "ImagingConfig",
+    "ObjectRule",
+    "Preset",
+    "SegmentConfig",
+    "Settings",
+    "SyntheticTrainConfig",
+    "TrainConfig",
+    "UNetConfig",
+    "VoronoiConfig",
+    "focus_of",
+]
