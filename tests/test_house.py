@@ -53,10 +53,8 @@ def test_the_contract_notices(where: str, line: str, broken: str, tmp_path: Path
     assert re.search(rf"{broken}.* BROKEN", done.stdout) or "stray" in done.stdout
 
 
-def test_importing_the_package_is_quick_and_light() -> None:
-    done = run(sys.executable, "-X", "importtime", "-c", "import sys, napari_microcnn; print(*sys.modules)")
-    own = next(line for line in done.stderr.splitlines() if line.rstrip().endswith("| napari_microcnn"))
-    assert int(own.split("|")[1]) < 100_000, own
+def test_importing_the_package_is_light() -> None:
+    done = run(sys.executable, "-c", "import sys, napari_microcnn; print(*sys.modules)")
     heavy = {"torch", "napari", "numpy", "scipy", "skimage", "qtpy", "pydantic", "dask"}
     assert not heavy & set(done.stdout.split())
 
