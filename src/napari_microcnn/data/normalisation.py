@@ -12,6 +12,9 @@ from napari_microcnn.micrograph import Pixels
 SCHEME = "mean and standard deviation per image and channel, of the values clipped to their 0.5 % and 99.5 % quantiles"
 """What `normalise` does, in words: part of every saved model."""
 
+COMMON = "the same centre and scale per channel for all images"
+"""The other way: where a grey value means the same in every image."""
+
 CLIP = 6.0
 """Normalised values are cut here, so that hot pixels cannot reach the network."""
 

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
+import numpy as np
 import torch
-from pydantic import Field, ValidationError
-from safetensors.torch import save
+from pydantic import Field
 
-from napari_microcnn.config import ClassInfo, ObjectRule, Settings, UNetConfig
-from napari_microcnn.data import normalisation
+from napari_microcnn.config import ClassifierConfig, ClassInfo, ObjectRule, Settings, UNetConfig
+from napari_microcnn.data import IntensityLimits, normalisation
 from napari_microcnn.device import resolve_device
 from napari_microcnn.micrograph import Calibration
+from napari_microcnn.models.classifier import Classifier
 from napari_microcnn.models.model import Model, ModelError
-from napari_microcnn.models.shipped import shipped_models
+from napari_microcnn.models.storage import (
+    FORMAT_VERSION,
+    PixelSize,
+    filled,
+    find_model,
+    kind_of,
+    read_model,
+    write_model,
+)
 from napari_microcnn.nets import UNet
-
-FORMAT_VERSION = 1
-_KEY = "napari-microcnn"
+from napari_microcnn.nets.classifiers import build_classifier
 
 
 class _Architecture(UNetConfig):
     name: Literal["unet"] = "unet"
-
-
-class _PixelSize(Settings):
-    y: float
-    x: float
-    unit: str
-    source: str
 
 
 class _Card(Settings):
@@ -43,9 +41,34 @@ class _Card(Settings):
     classes: tuple[ClassInfo, ...]
     objects: ObjectRule | None
     normalisation: str
-    pixel_size: _PixelSize | None
+    pixel_size: PixelSize | None
     typical_intercept: float | None
     orientations: int = Field(1, ge=1, le=8)
+    provenance: dict[str, Any]
+
+
+class _Limits(Settings):
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+class _ClassifierCard(Settings):
+    """What the file of a classifier says about its weights."""
+
+    format_version: int = Field(FORMAT_VERSION, ge=1)
+    kind: Literal["classifier"]
+    name: str
+    architecture: ClassifierConfig
+    classes: tuple[ClassInfo, ...]
+    normalisation: str
+    limits: _Limits | None
+    side: int = Field(ge=1, le=4096)
+    magnification: float = Field(gt=0, le=20)
+    flips: bool
+    turns: bool
+    temperature: float = Field(gt=0)
+    tile_temperature: float = Field(gt=0)
+    pixel_size: PixelSize | None
     provenance: dict[str, Any]
 
 
@@ -69,17 +92,14 @@ def save_model(model: Model, path: str | Path) -> Path:
     ValueError
         If the file cannot be written there.
     """
-    from napari_microcnn.io.atomic import replacing  # the one import from io: tifffile is slow to import
-
-    path = Path(path)
-    path = path if path.suffix else path.with_suffix(".safetensors")
     fields = {key: value for key, value in model.info().items() if key in _Card.model_fields}
-    card = _Card.model_validate(fields)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.net.state_dict().items()}
-    content = save(tensors, metadata={_KEY: card.model_dump_json()})
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    return path
+    return write_model(path, _Card.model_validate(fields), model.net)
+
+
+def save_classifier(classifier: Classifier, path: str | Path) -> Path:
+    """Write a classifier to one ``.safetensors`` file; see `save_model`."""
+    fields = {key: value for key, value in classifier.info().items() if key in _ClassifierCard.model_fields}
+    return write_model(path, _ClassifierCard.model_validate(fields), classifier.net)
 
 
 def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> Model:
@@ -97,21 +117,21 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     Raises
     ------
     ModelError
-        If there is no such model, or the file is damaged or not one of this package's models.
+        If there is no such model, the file is damaged or not one of this package's models, or it
+        is a classifier.
     """
-    path = _find(name_or_path)
-    card, tensors = _read(path)
-    net = _build(path, card, tensors)
-    try:
-        size = card.pixel_size
-        calibration = Calibration((size.y, size.x), size.unit, size.source) if size else None
-    except ValueError as error:
-        raise ModelError(f"The pixel size inside the model {path} makes no sense: {error}") from error
+    path = find_model(name_or_path)
+    if kind_of(path) == "classifier":
+        raise ModelError(f"{path} is a classifier, which gives an image a class; use it with classify.")
+    card, tensors = read_model(path, _Card)
+    _check_normalisation(path, card.normalisation)
+    config = UNetConfig.model_validate(card.architecture.model_dump(exclude={"name"}))
+    net = filled(path, lambda: UNet(config), tensors)
     return Model(
-        net=net.to(resolve_device(device) if isinstance(device, str) else device),
+        net=net.to(_device(device)),
         classes=card.classes,
         objects=card.objects,
-        pixel_size=calibration,
+        pixel_size=_calibration(path, card.pixel_size),
         typical_intercept=card.typical_intercept,
         orientations=card.orientations,
         provenance=card.provenance,
@@ -119,60 +139,60 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     )
 
 
-def _find(name_or_path: str | Path) -> Path:
-    shipped = shipped_models()
-    if str(name_or_path) in shipped:
-        return shipped[str(name_or_path)]
-    path = Path(name_or_path)
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder; give the .safetensors file of a model.")
-    if not path.is_file():
-        names = ", ".join(shipped) or "none"
-        raise ModelError(f"There is no model {str(name_or_path)!r}: no such file, and the shipped models are: {names}.")
-    return path
+def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> Classifier:
+    """Open a saved classifier; see `load_model`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, it is damaged, or holds a segmenter.
+    """
+    path = find_model(path)
+    if kind_of(path) != "classifier":
+        raise ModelError(f"{path} is a segmenter, which gives every pixel a class; use it with segment.")
+    card, tensors = read_model(path, _ClassifierCard)
+    _check_normalisation(path, card.normalisation)
+    limits = card.limits and IntensityLimits(np.array(card.limits.centre), np.array(card.limits.scale))
+    net = filled(path, lambda: build_classifier(card.architecture), tensors)
+    return Classifier(
+        net=net.to(_device(device)),
+        classes=card.classes,
+        side=card.side,
+        magnification=card.magnification,
+        limits=limits,
+        flips=card.flips,
+        turns=card.turns,
+        temperature=card.temperature,
+        tile_temperature=card.tile_temperature,
+        pixel_size=_calibration(path, card.pixel_size),
+        provenance=card.provenance,
+        name=card.name,
+    )
 
 
-def _read(path: Path) -> tuple[_Card, dict[str, torch.Tensor]]:
+def open_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> Model | Classifier:
+    """Open a segmenter or a classifier, whatever the file holds.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the file is damaged or not one of this package's models.
+    """
+    path = find_model(name_or_path)
+    return load_classifier(path, device) if kind_of(path) == "classifier" else load_model(path, device)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    return resolve_device(device) if isinstance(device, str) else device
+
+
+def _calibration(path: Path, size: PixelSize | None) -> Calibration | None:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if _KEY not in metadata:
-                raise ModelError(f"{path} holds weights, but not those of a model of this package.")
-            card = _parse_card(path, metadata[_KEY])
-            return card, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a model file, or is damaged ({error}).") from error
-
-
-def _parse_card(path: Path, text: str) -> _Card:
-    try:
-        content = json.loads(text)
+        return Calibration((size.y, size.x), size.unit, size.source) if size else None
     except ValueError as error:
-        raise ModelError(f"The description inside the model {path} is damaged ({error}).") from error
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ModelError(f"The model {path} was saved by a newer version of napari-microcnn; update the package.")
-    try:
-        card = _Card.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "all of it"
-        raise ModelError(f"The description inside the model {path} is damaged at {where}: {first['msg']}.") from error
-    if card.normalisation != normalisation.SCHEME:
-        raise ModelError(f"The model {path} needs another normalisation of grey values: {card.normalisation}.")
-    return card
+        raise ModelError(f"The pixel size inside the model {path} makes no sense: {error}") from error
 
 
-def _build(path: Path, card: _Card, tensors: dict[str, torch.Tensor]) -> UNet:
-    config = UNetConfig.model_validate(card.architecture.model_dump(exclude={"name"}))
-    with torch.device("meta"):  # shapes only: a damaged card must not make us allocate gigabytes
-        net = UNet(config)
-    expected = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in net.state_dict().items()}
-    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if wrong:
-        raise ModelError(
-            f"The weights in {path} do not fit its description: {wrong[0]} is missing, unknown or misshapen."
-        )
-    net.load_state_dict(tensors, assign=True)
-    return net.eval().requires_grad_(False)
+def _check_normalisation(path: Path, scheme: str) -> None:
+    if scheme not in (normalisation.SCHEME, normalisation.COMMON):
+        raise ModelError(f"The model {path} needs another normalisation of grey values: {scheme}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
 from napari_microcnn.data import normalisation
@@ -75,11 +76,7 @@ class Model:
     @property
     def sha256(self) -> str:
         """Fingerprint of the weights (names, shapes and values), the same on every device."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.net.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.net)
 
     def snapshot(self, net: UNet | None = None) -> Model:
         """Return a copy on the CPU, ready to predict, that shares nothing with `net` (or this model's net)."""
@@ -105,7 +102,6 @@ class Model:
 
     def info(self) -> dict[str, Any]:
         """Return everything but the weights, ready for JSON."""
-        size = self.pixel_size
         return {
             "name": self.name,
             "architecture": {"name": "unet", **self.config.model_dump()},
@@ -113,11 +109,25 @@ class Model:
             "classes": [entry.model_dump() for entry in self.classes],
             "objects": self.objects.model_dump() if self.objects else None,
             "normalisation": normalisation.SCHEME,
-            "pixel_size": {"y": size.pixel_size[0], "x": size.pixel_size[1], "unit": size.unit, "source": size.source}
-            if size
-            else None,
+            "pixel_size": described_size(self.pixel_size),
             "typical_intercept": self.typical_intercept,
             "orientations": self.orientations,
             "sha256": self.sha256,
             "provenance": self.provenance,
         }
+
+
+def fingerprint(net: nn.Module) -> str:
+    """Return the SHA-256 of the weights (names, shapes and values), the same on every device."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def described_size(size: Calibration | None) -> dict[str, Any] | None:
+    """Return the size of a pixel, ready for JSON."""
+    if size is None:
+        return None
+    return {"y": size.pixel_size[0], "x": size.pixel_size[1], "unit": size.unit, "source": size.source}

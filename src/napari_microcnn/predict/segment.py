@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
+from napari_microcnn.data.channels import Conversion, conversion
 from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
@@ -197,28 +198,12 @@ def _look_over(
     return views, remarks
 
 
-def _conversion(model: Model, channels: int) -> tuple[Callable[[Pixels], Pixels], str]:
+def _conversion(model: Model, channels: int) -> tuple[Conversion, str]:
     """Return what makes planes fit the model, and what the user should know about it."""
-    if model.config.channels == 1 and channels == 3:
-        return _luminance, "The model takes grey images: the colours were turned into luminance."
-    if model.config.channels == 3 and channels == 1:
-        return _grey_as_colour, "The model takes colour images: the grey values stand for all three colours."
-    model.check_channels(channels)
-    return lambda plane: plane, ""
-
-
-def _grey_as_colour(plane: Pixels) -> Pixels:
-    """Turn (Y, X) into (Y, X, 3): grey micrographs are often saved as colour pictures, and read as grey."""
-    colour: Pixels = np.stack([plane] * 3, axis=-1)
-    return colour
-
-
-def _luminance(plane: Pixels) -> Pixels:
-    """Turn (Y, X, 3) into (Y, X) float32 with the weights of ITU-R BT.601."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    parts = [plane[..., channel].astype(np.float32) * weight for channel, weight in enumerate(weights)]
-    luminance: Pixels = parts[0] + parts[1] + parts[2]
-    return luminance
+    change, told = conversion(model.config.channels, channels)
+    if not told:
+        model.check_channels(channels)
+    return change, told
 
 
 class _Clock:
