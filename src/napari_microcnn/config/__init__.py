@@ -4,6 +4,8 @@ Forms, command line and saved models are derived from these models.
 """
 
 from napari_microcnn.config.base import PALETTE, ClassInfo, Colour, Device, ObjectRule, Settings
+from napari_microcnn.config.classifier import Architecture, ClassifierConfig
+from napari_microcnn.config.classifying import ClassifierTrainConfig, ClassifyConfig, Invariances
 from napari_microcnn.config.pictures import ImagingConfig, VoronoiConfig
 from napari_microcnn.config.segmenter import (
     PRESETS,
@@ -18,10 +20,15 @@ from napari_microcnn.config.segmenter import (
 __all__ = [
     "PALETTE",
     "PRESETS",
+    "Architecture",
     "ClassInfo",
+    "ClassifierConfig",
+    "ClassifierTrainConfig",
+    "ClassifyConfig",
     "Colour",
     "Device",
     "ImagingConfig",
+    "Invariances",
     "ObjectRule",
     "Preset",
     "SegmentConfig",
