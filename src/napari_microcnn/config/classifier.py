@@ -59,9 +59,9 @@ class ClassifierConfig(Settings):
             case "alexnet":
                 return 63
             case "conv-pool":
-                return 1 if self.pooling == "none" else 2**self.blocks
+                return 1 if self.pooling == "none" else 1 << self.blocks
             case "unet-encoder":
-                return 2**self.blocks
+                return 1 << self.blocks
             case _:
                 return 1
 

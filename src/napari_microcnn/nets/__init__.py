@@ -5,6 +5,19 @@ from __future__ import annotations
 from napari_microcnn.nets.classifiers import build_classifier
 from napari_microcnn.nets.folding import folded
 from napari_microcnn.nets.geometry import halo, least_window, receptive_radius
+from napari_microcnn.nets.layers import Layer, NetworkSize, layers, network_size, receptive_fields
 from napari_microcnn.nets.unet import UNet
 
-__all__ = ["UNet", "build_classifier", "folded", "halo", "least_window", "receptive_radius"]
+__all__ = [
+    "Layer",
+    "NetworkSize",
+    "UNet",
+    "build_classifier",
+    "folded",
+    "halo",
+    "layers",
+    "least_window",
+    "network_size",
+    "receptive_fields",
+    "receptive_radius",
+]

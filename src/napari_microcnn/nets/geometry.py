@@ -1,4 +1,4 @@
-"""How far a network looks."""
+"""How far a U-Net looks; that of any network is in `napari_microcnn.nets.layers`."""
 
 from __future__ import annotations
 
