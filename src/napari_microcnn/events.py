@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from napari_microcnn.config import ClassInfo
     from napari_microcnn.data.annotations import Annotated
-    from napari_microcnn.models import Model
+    from napari_microcnn.data.scores import Predictions
+    from napari_microcnn.models import Classifier, Model
 
 T = TypeVar("T")
 
@@ -93,6 +94,48 @@ class EpochDone(Event):
     model: Model | None = None
     seconds_left: float | None = None
     iou_spread: float | None = None
+    settling: bool = False
+
+    @property
+    def best(self) -> bool:
+        """Whether this epoch is the best so far."""
+        return self.model is not None
+
+    @property
+    def score(self) -> float:
+        """What a training is judged by: the IoU."""
+        return self.iou
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierEpoch(Event):
+    """One epoch of a classifier with its validation.
+
+    Attributes
+    ----------
+    epoch : int
+        Counted from 1.
+    loss, validation_loss : float
+        Means over the epoch's batches and over the images held out.
+    score : float
+        Balanced accuracy on the images held out.
+    predictions : Predictions
+        What was predicted for them.
+    model : Classifier or None
+        A detached copy of the weights when they are the best so far, otherwise None.
+    seconds_left : float or None
+        Estimate for the whole training.
+    settling : bool
+        Whether what was held out is learnt too by now: loss and predictions are those from before.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    score: float
+    predictions: Predictions
+    model: Classifier | None = None
+    seconds_left: float | None = None
     settling: bool = False
 
     @property

@@ -56,7 +56,7 @@ class ClassifierTrainConfig(Invariances):
     blocks: int = Field(4, ge=1, le=6, description="Blocks of convolutions and pooling (conv-pool, unet-encoder)")
     batch: int = Field(16, ge=2, le=1024, description="Windows per step")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
-    patience: int = Field(40, ge=1, le=10_000, description="Epochs without improvement before stopping")
+    patience: int = Field(200, ge=1, le=10_000, description="Epochs without improvement before stopping")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random")
     device: Device = Field("auto", description="Where to compute")
 

@@ -60,6 +60,22 @@ class Predictions:
         margin = self.probabilities[wrong].max(axis=1) - self.probabilities[wrong, self.truth[wrong]]
         return [int(index) for index in wrong[np.argsort(-margin, kind="stable")]]
 
+    @property
+    def doubt(self) -> float:
+        """Standard error of the balanced accuracy, as if the micrographs were drawn at random."""
+        share = float(balanced_accuracy(self.confusion))
+        return float(np.sqrt(share * (1 - share) / len(set(self.micrographs))))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Return several predictions as one."""
+        return cls(
+            tuple(name for part in parts for name in part.names),
+            tuple(name for part in parts for name in part.micrographs),
+            np.concatenate([part.truth for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+        )
+
     def scores(self) -> dict[str, Score]:
         """Return accuracy, balanced accuracy and macro-F1 with their intervals, see `intervals`."""
         sizes = [len(set(np.array(self.micrographs)[self.truth == k])) for k in range(self.probabilities.shape[1])]
@@ -128,7 +144,7 @@ def intervals(confusion: Counts, micrographs: Sequence[int]) -> dict[str, Score]
     classes, rng = len(confusion), np.random.default_rng(0)
     true = confusion.sum(axis=1)
     drawn = np.zeros((_DRAWS, classes, classes))
-    for row in np.flatnonzero(true):
+    for row in np.flatnonzero(true).tolist():
         weight = min(1.0, micrographs[row] / true[row])
         drawn[:, row] = true[row] * rng.dirichlet(weight * confusion[row] + 1 / classes, _DRAWS)
     found = {}

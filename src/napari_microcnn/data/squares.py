@@ -48,13 +48,11 @@ def squares_in(mask: NDArray[np.bool_]) -> Iterator[tuple[int, tuple[slice, slic
 def _largest(free: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     """Return the place of the largest square within a padded mask; None if it is too small."""
     distance = ndimage.distance_transform_cdt(free, "chessboard")
-    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-    side = 2 * int(distance[y, x]) - 1
+    side = 2 * int(distance.max()) - 1
     if side < LEAST:
         return None
     half = (min(side, LARGEST) - 1) // 2
-    y, x = int(y), int(x)
-    if side > LARGEST:  # at the upper left end of the region, so that the others fit beside it
-        places = np.argwhere(distance > half)
-        y, x = (int(value) for value in places[0])
+    # Of a large region the square at the upper left end, so that the others fit beside it.
+    places = np.argwhere(distance > half)
+    y, x = (int(value) for value in places[0])
     return slice(y - half, y + half + 1), slice(x - half, x + half + 1)

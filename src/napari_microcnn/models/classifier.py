@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_microcnn.config import ClassifierConfig, ClassInfo
 from napari_microcnn.data import IntensityLimits, normalisation
+from napari_microcnn.data.views import View
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models.model import ModelError, described_size, fingerprint
 
@@ -75,6 +76,11 @@ class Classifier:
         if not isinstance(found, ClassifierConfig):
             raise ModelError("The network of a classifier must be made by build_classifier, which notes its settings.")
         return found
+
+    @property
+    def view(self) -> View:
+        """How it looks at images."""
+        return View(self.side, self.config.channels, self.magnification, self.limits)
 
     @property
     def device(self) -> torch.device:

@@ -152,14 +152,14 @@ def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> Cla
         raise ModelError(f"{path} is a segmenter, which gives every pixel a class; use it with segment.")
     card, tensors = read_model(path, _ClassifierCard)
     _check_normalisation(path, card.normalisation)
-    limits = card.limits and IntensityLimits(np.array(card.limits.centre), np.array(card.limits.scale))
+    known = card.limits
     net = filled(path, lambda: build_classifier(card.architecture), tensors)
     return Classifier(
         net=net.to(_device(device)),
         classes=card.classes,
         side=card.side,
         magnification=card.magnification,
-        limits=limits,
+        limits=IntensityLimits(np.array(known.centre), np.array(known.scale)) if known else None,
         flips=card.flips,
         turns=card.turns,
         temperature=card.temperature,

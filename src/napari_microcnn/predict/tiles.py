@@ -12,13 +12,13 @@ from torch import Tensor
 
 from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
+from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.data.windows import Box, read_window, split
 from napari_microcnn.device import available_memory, inference_precision, resolve_device
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
 from napari_microcnn.nets import folded, halo, least_window
-from napari_microcnn.predict.orientations import ORIENTATIONS, Orientation
 
 SMALLEST_TILE = 32
 _WORKSPACE = {"cpu": 260 << 20, "mps": 1 << 30, "cuda": 4 << 30}

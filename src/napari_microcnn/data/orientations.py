@@ -44,3 +44,22 @@ ORIENTATIONS = tuple(
     )
 )
 """As it is; by half a turn, which cancels what pulls to one side; by quarter turns; then mirrored."""
+
+
+def orientations_of(flips: bool, turns: bool, most: int | None = None) -> tuple[Orientation, ...]:
+    """Return the orientations in which an image has the same class, at most so many; the first is the image as it is.
+
+    Parameters
+    ----------
+    flips, turns : bool
+        Whether mirroring, and turning by right angles, leaves the class as it is.
+    most : int, optional
+    """
+    allowed = [
+        one
+        for one in ORIENTATIONS
+        if (turns or not one.exchange)
+        and (flips or (one.rows + one.columns + one.exchange) % 2 == 0)  # an odd number of mirrors is a mirror
+        and (flips or turns or not (one.rows or one.columns))
+    ]
+    return tuple(allowed[:most])

@@ -1,0 +1,341 @@
+"""Training a classifier from labelled images, and judging the recipe by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+import napari_microcnn
+from napari_microcnn.config import ClassifierTrainConfig
+from napari_microcnn.data.collections import Collection
+from napari_microcnn.data.orientations import orientations_of
+from napari_microcnn.data.partition import folds as deal_out
+from napari_microcnn.data.partition import hold_out
+from napari_microcnn.data.scores import Predictions, accuracy, balanced_accuracy, macro_f1
+from napari_microcnn.device import fast_bfloat16, resolve_device
+from napari_microcnn.events import ClassifierEpoch, EpochDone, Event, Finished, Job, Notice, Progress
+from napari_microcnn.models import Classifier, save_classifier
+from napari_microcnn.models.looking import probabilities, window_logits
+from napari_microcnn.train.looks import ImageValidator, Looks, choose_looks, endless_batches
+from napari_microcnn.train.loop import Lesson, LoopSettings, Training, train_loop
+from napari_microcnn.train.transfer import Start, started
+
+STEPS_PER_EPOCH = 10
+_WINDOWS = 9
+_PATIENT_EPOCHS = 5
+"""Epochs for which transferred layers stay as they are where there is no limit to take a share of."""
+
+
+def train_classifier(
+    collection: Collection,
+    config: ClassifierTrainConfig | None = None,
+    *,
+    held_out: NDArray[np.bool_] | None = None,
+    checkpoint: Path | None = None,
+) -> Job[Classifier]:
+    """Teach a network to tell images apart.
+
+    About a fifth of every class, whole micrographs, is held out to judge and calibrate it. After 60 %
+    of the time these images are learnt too: of few images a fifth is much to go without. The scores,
+    and the temperatures, are those from before.
+
+    Parameters
+    ----------
+    collection : Collection
+    config : ClassifierTrainConfig, optional
+        Network, start, invariances, limits and seed.
+    held_out : numpy.ndarray, (N,) bool, optional
+        Images to hold out instead of a choice at random; they are never learnt.
+    checkpoint : Path, optional
+        The best classifier so far is written here whenever it improves.
+
+    Yields
+    ------
+    Notice, BatchDone, ClassifierEpoch, Finished
+        ``ClassifierEpoch.model`` is a detached copy whenever it is the best so far; ``Finished``
+        holds the best classifier. Closing the generator stops the training within one batch.
+
+    Raises
+    ------
+    ValueError
+        If the images and their classes do not allow a training; one clear sentence.
+    """
+    config = config or ClassifierTrainConfig()
+    collection.check_trainable()
+    rng = np.random.default_rng(config.seed)
+    device = resolve_device(config.device)
+    looks = choose_looks(collection, config)
+    told: tuple[str, ...] = ()
+    chosen = held_out
+    if chosen is None:
+        chosen, told = hold_out(collection, rng)
+    start = started(config, looks.view.channels, len(collection.classes), looks.view.side)
+    for message in (*collection.notices, *looks.notices, *told, start.notice):
+        if message:
+            yield Notice(message)
+    torch.manual_seed(config.seed)  # dropout draws from torch's own generator
+    start.net.to(device)
+    teacher = _Teacher(collection, config, looks, start, chosen, rng, device, final=held_out is not None)
+    settings = LoopSettings(
+        epochs=config.epochs,
+        minutes=config.minutes,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+        bfloat16=fast_bfloat16(device),
+    )
+    # The loop knows of a network only that it can be trained and judged.
+    loop = train_loop(cast(Any, start.net), teacher.lesson, settings, teacher.between)
+    best = yield from _told(loop, teacher, checkpoint)
+    yield Finished(best)
+
+
+class _Teacher:
+    """Makes the lesson of a collection, and thaws the transferred layers in time."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        config: ClassifierTrainConfig,
+        looks: Looks,
+        start: Start,
+        held: NDArray[np.bool_],
+        rng: np.random.Generator,
+        device: torch.device,
+        *,
+        final: bool,
+    ) -> None:
+        self._config, self._start = config, start
+        outputs = {info.id: index for index, info in enumerate(collection.classes)}
+        targets = np.array([outputs[image.class_id] for image in collection.images])
+        prospects = [looks.view.of(image.pixels) for image in collection.images]
+        where = np.flatnonzero(held)
+        self.validator = ImageValidator(
+            [collection.images[index] for index in where], [prospects[index] for index in where], targets[where]
+        )
+        wholes = [prospect.whole() for prospect in prospects]
+
+        def batches(chosen: NDArray[np.intp]) -> Iterator[tuple[Tensor, Tensor]]:
+            images = [wholes[index] for index in chosen]
+            return endless_batches(images, targets[chosen], looks.view.side, config, rng, device)
+
+        everything = None if final else (lambda: batches(np.arange(len(targets))))
+        self.draft = _draft(collection, config, looks, start, held)
+        weights = _class_weights(targets[~held], len(outputs)) if config.class_weights else np.ones(len(outputs))
+        self.lesson = Lesson(
+            batches(np.flatnonzero(~held)),
+            _Loss(torch.from_numpy(weights.astype(np.float32)).to(device)),
+            cast(Any, self.validator),
+            cast(Any, self.snapshot),
+            doubt=self.validator.doubt,
+            everything=everything,
+        )
+        self._freeze(bool(start.transferred) and config.thaw > 0)
+        self._scores: dict[str, Any] = {}
+
+    def snapshot(self, net: nn.Module) -> Classifier:
+        """Return a detached copy of the network with the temperatures and scores that belong to it."""
+        validator = self.validator
+        scores = {name: [one.value, one.low, one.high] for name, one in validator.predictions.scores().items()}
+        return replace(
+            self.draft.snapshot(net),
+            temperature=validator.temperature,
+            tile_temperature=validator.tile_temperature,
+            provenance={
+                **self.draft.provenance,
+                "held_out_scores": scores,
+                "held_out_confusion": validator.predictions.confusion.tolist(),
+            },
+        )
+
+    def between(self, training: Training) -> Iterator[Event]:
+        """Thaw the transferred layers when it is time."""
+        share = training.clock.share_over()
+        limited = training.settings.epochs is not None or training.settings.minutes is not None
+        if self._frozen and (share >= self._config.thaw if limited else training.epoch > _PATIENT_EPOCHS):
+            self._freeze(False)
+        yield from ()
+
+    def _freeze(self, frozen: bool) -> None:
+        self._frozen = frozen
+        for name, weights in self._start.net.named_parameters():
+            if name in self._start.transferred:
+                weights.requires_grad_(not frozen)
+
+
+class _Loss:
+    """Cross entropy with class weights."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self._weights = weights
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, targets, self._weights)
+
+
+def _class_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Return weights with which all classes count alike; their mean over the images is one."""
+    counts = np.bincount(targets, minlength=classes)
+    return np.asarray(len(targets) / (classes * np.maximum(counts, 1)))
+
+
+def _draft(
+    collection: Collection,
+    config: ClassifierTrainConfig,
+    looks: Looks,
+    start: Start,
+    held: NDArray[np.bool_],
+) -> Classifier:
+    names = sorted({collection.images[index].micrograph for index in np.flatnonzero(held)})
+    return Classifier(
+        start.net,
+        collection.classes,
+        looks.view.side,
+        looks.view.magnification,
+        looks.view.limits,
+        flips=config.flips,
+        turns=config.rotation != "none",
+        pixel_size=looks.pixel_size,
+        provenance={
+            "software": "napari-microcnn",
+            "version": napari_microcnn.__version__,
+            "settings": config.model_dump(),
+            "images": len(collection.images),
+            "of_every_class": {info.name: collection.counts[info.id] for info in collection.classes},
+            "held_out_micrographs": names[:1000],
+            "transferred_layers": len(start.transferred),
+        },
+    )
+
+
+def _told(
+    loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None
+) -> Generator[Event, None, Classifier]:
+    """Pass the events on as those of a classifier, and write the best ones."""
+    best: Classifier | None = None
+    with closing(loop):
+        for event in loop:
+            if not isinstance(event, EpochDone):
+                yield event
+                continue
+            model = cast("Classifier | None", event.model)
+            best = model or best
+            yield ClassifierEpoch(
+                event.epoch,
+                event.loss,
+                event.validation_loss,
+                event.iou,
+                teacher.validator.predictions,
+                model,
+                event.seconds_left,
+                event.settling,
+            )
+            if model is not None and checkpoint is not None:
+                try:
+                    save_classifier(model, checkpoint)
+                except ValueError as error:  # a full disk must not end a training that is going well
+                    yield Notice(f"The best classifier could not be saved: {error} Training goes on.")
+                    checkpoint = None
+    if best is None:
+        raise RuntimeError("The training ended without an epoch.")
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """What k-fold cross-validation found.
+
+    Attributes
+    ----------
+    predictions : Predictions
+        Of every image, by a network that had seen nothing of its micrograph.
+    folds : tuple of dict
+        Accuracy, balanced accuracy and macro-F1 of every fold.
+    """
+
+    predictions: Predictions
+    folds: tuple[dict[str, float], ...]
+
+    def mean_and_spread(self, score: str) -> tuple[float, float]:
+        """Return mean and standard deviation of a score over the folds."""
+        values = [fold[score] for fold in self.folds]
+        return float(np.mean(values)), float(np.std(values, ddof=1))
+
+    def __str__(self) -> str:
+        parts = [(name, *self.mean_and_spread(name)) for name in self.folds[0]]
+        return " · ".join(f"{name} {mean:.3f} ± {spread:.3f}" for name, mean, spread in parts)
+
+
+def cross_validate(
+    collection: Collection, config: ClassifierTrainConfig | None = None, number: int = 5
+) -> Job[CrossValidation]:
+    """Train as many times as there are folds, each time judged by micrographs that nothing was chosen by.
+
+    Parameters
+    ----------
+    collection : Collection
+    config : ClassifierTrainConfig, optional
+        Limits are those of one training.
+    number : int
+        Of folds.
+
+    Yields
+    ------
+    Progress, Notice, BatchDone, ClassifierEpoch, Finished
+        `Progress` at the beginning of every fold, and at the end.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer micrographs than there are folds, or too few to hold any out within one.
+    """
+    config = config or ClassifierTrainConfig()
+    collection.check_trainable()
+    held = deal_out(collection, number, np.random.default_rng(config.seed))
+    found: list[Predictions] = []
+    for index, outside in enumerate(held):
+        yield Progress(index, number, f"Fold {index + 1} of {number}")
+        inside = tuple(image for image, out in zip(collection.images, outside, strict=True) if not out)
+        notices = collection.notices if index == 0 else ()
+        job = train_classifier(Collection(inside, collection.classes, notices), config)
+        with closing(job):
+            for event in job:
+                if isinstance(event, Finished):
+                    found.append(_predicted(event.result, collection, outside))
+                else:
+                    yield event
+    yield Progress(number, number, "All folds are done")
+    measures: dict[str, Callable[[Any], Any]] = {
+        "accuracy": accuracy, "balanced accuracy": balanced_accuracy, "macro-F1": macro_f1,
+    }  # fmt: skip
+    scores = tuple({name: float(measure(one.confusion)) for name, measure in measures.items()} for one in found)
+    yield Finished(CrossValidation(Predictions.joined(found), scores))
+
+
+def _predicted(classifier: Classifier, collection: Collection, chosen: NDArray[np.bool_]) -> Predictions:
+    """Return the predictions for some images of a collection."""
+    outputs = {info.id: index for index, info in enumerate(classifier.classes)}
+    images = [image for image, one in zip(collection.images, chosen, strict=True) if one]
+    orientations = orientations_of(classifier.flips, classifier.turns)
+    view = classifier.view
+    logits = np.stack(
+        [
+            window_logits(classifier.net, view.of(image.pixels).spread(_WINDOWS), orientations).mean(axis=0)
+            for image in images
+        ]
+    )
+    return Predictions(
+        tuple(image.name for image in images),
+        tuple(image.micrograph for image in images),
+        np.array([outputs[image.class_id] for image in images]),
+        probabilities(logits, classifier.temperature),
+    )
