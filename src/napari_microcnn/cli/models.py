@@ -29,6 +29,6 @@ def info(
     device: AnyDevice = "auto",
 ) -> None:
     """Print a model's architecture, classes, normalisation and provenance."""
-    from napari_microcnn.models import load_model
+    from napari_microcnn.models import open_model
 
-    typer.echo(json.dumps(load_model(model).info(), indent=2, ensure_ascii=False, default=str))
+    typer.echo(json.dumps(open_model(model).info(), indent=2, ensure_ascii=False, default=str))

@@ -59,7 +59,7 @@ def _share(event: events.Event, elapsed: float) -> float | None:
     """Return how much of the whole job is done, 0 to 1."""
     if isinstance(event, events.Progress | events.TileDone):
         return event.done / max(event.total, 1)
-    if isinstance(event, events.BatchDone | events.EpochDone):
+    if isinstance(event, events.BatchDone | events.EpochDone | events.ClassifierEpoch):
         left = event.seconds_left
         return 0.0 if left is None else elapsed / max(elapsed + left, 1e-9)
     return None
@@ -69,6 +69,9 @@ def _caption(event: events.Event) -> str:
     """Return a few words on what is happening; empty to leave the last ones standing."""
     if isinstance(event, events.EpochDone):
         return f"epoch {event.epoch}, loss {event.loss:.3f}, IoU {event.iou:.3f}{' (best)' if event.best else ''}"
+    if isinstance(event, events.ClassifierEpoch):
+        best = " (best)" if event.best else ""
+        return f"epoch {event.epoch}, loss {event.loss:.3f}, balanced accuracy {event.score:.3f}{best}"
     if isinstance(event, events.TileDone):
         return f"tile {event.done} of {event.total}"
     if isinstance(event, events.Progress):

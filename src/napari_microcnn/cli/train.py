@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import numpy as np
 import typer
@@ -13,16 +13,18 @@ import typer
 from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import PALETTE, ClassInfo, SyntheticTrainConfig, TrainConfig
-from napari_microcnn.events import EpochDone, Event, score_of
+from napari_microcnn.events import ClassifierEpoch, EpochDone, Event, score_of
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.pairs import pair_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_microcnn.data.annotations import Annotated as AnnotatedImage
     from napari_microcnn.events import Job
-    from napari_microcnn.models import Model
+    from napari_microcnn.models import Classifier, Model
+
+AnyModel = TypeVar("AnyModel", "Model", "Classifier")
 
 
 @takes_settings("settings", TrainConfig)
@@ -53,7 +55,7 @@ def train(
     """
     if {"epochs", "minutes"} & settings.model_fields_set == {"epochs"}:  # a number of epochs replaces the time
         settings = TrainConfig(**{**settings.model_dump(exclude_unset=True), "minutes": None})
-    _check_output(output)
+    check_output(output)
     data = read_pairs(images, labels)
     if validation_images or validation_labels:
         data += read_pairs(validation_images or [], validation_labels or [], validation=True)
@@ -78,14 +80,21 @@ def train_synthetic(
     ValueError
         If the model cannot be written.
     """
-    _check_output(output)
+    check_output(output)
 
     from napari_microcnn.train.synthetic import train_on_synthetic
 
     train_and_save(train_on_synthetic(settings, checkpoint=output), output)
 
 
-def _check_output(output: Path) -> None:
+def check_output(output: Path) -> None:
+    """Make sure that a model can be written there, before any work is done.
+
+    Raises
+    ------
+    ValueError
+        If the name is a folder, has another ending, or its folder cannot be made.
+    """
     if output.is_dir():
         raise ValueError(f"{output} is a folder; name the model file to write, like {output / 'model.safetensors'}.")
     if output.suffix not in ("", ".safetensors"):
@@ -93,30 +102,45 @@ def _check_output(output: Path) -> None:
     make_folder(output.parent)
 
 
-def train_and_save(job: Job[Model], output: Path) -> Model:
-    """Run a training and save its model; after an interruption save the best one that was reached."""
-    best: list[EpochDone] = []
+def train_and_save(job: Job[AnyModel], output: Path, on_event: Callable[[Event], None] | None = None) -> AnyModel:
+    """Run a training and save its model; after an interruption save the best one that was reached.
+
+    Parameters
+    ----------
+    job : Job
+    output : Path
+    on_event : callable, optional
+        Called with every event.
+    """
+    best: list[EpochDone | ClassifierEpoch] = []
 
     def keep(event: Event) -> None:
-        if isinstance(event, EpochDone) and event.best:
+        if isinstance(event, EpochDone | ClassifierEpoch) and event.best:
             best[:] = [event]
+        if on_event is not None:
+            on_event(event)
 
     try:
-        model: Model = follow(job, "Training", keep)
+        model: AnyModel = follow(job, "Training", keep)
     except KeyboardInterrupt:
         if best and best[0].model is not None:
             path = _save(best[0].model, output)
-            say(f"The best model so far (epoch {best[0].epoch}, IoU {score_of(best[0])}) is in {path}.")
+            say(f"The best model so far (epoch {best[0].epoch}, {_score(best[0])}) is in {path}.")
         else:
             say("No epoch was finished, so there is no model to keep.")
         raise
     path = _save(model, output)
-    score = f", IoU {score_of(best[0])} on held-out annotation (epoch {best[0].epoch})" if best else ""
+    held = "held-out annotation" if best and isinstance(best[0], EpochDone) else "the images held out"
+    score = f", {_score(best[0])} on {held} (epoch {best[0].epoch})" if best else ""
     typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
     return model
 
 
-def _save(model: Model, output: Path) -> Path:
+def _score(epoch: EpochDone | ClassifierEpoch) -> str:
+    return f"IoU {score_of(epoch)}" if isinstance(epoch, EpochDone) else f"balanced accuracy {epoch.score:.3f}"
+
+
+def _save(model: Model | Classifier, output: Path) -> Path:
     """Save a model under the name of its file; where that fails, for the training's sake, among the temporary files.
 
     Raises
@@ -124,13 +148,17 @@ def _save(model: Model, output: Path) -> Path:
     ValueError
         If the model is not where it should be; tells where it is.
     """
-    from napari_microcnn.models import save_model
+    from napari_microcnn.models import Model, save_classifier, save_model
 
-    model = replace(model, name=output.stem)
+    named = replace(model, name=output.stem)
+
+    def save(path: Path) -> Path:
+        return save_model(named, path) if isinstance(named, Model) else save_classifier(named, path)
+
     try:
-        return save_model(model, output)
+        return save(output)
     except ValueError as error:
-        rescued = save_model(model, Path(tempfile.mkdtemp(prefix="napari-microcnn-")) / output.name)
+        rescued = save(Path(tempfile.mkdtemp(prefix="napari-microcnn-")) / output.name)
         raise ValueError(f"{error} The model is in {rescued} instead; move it to where you want it.") from error
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 _DRAWS = 4000
+PRIOR = 0.5
+"""Weight of the prior, in micrographs per class."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,10 @@ _KINDS: dict[str, Callable[[NDArray[np.floating] | Counts], NDArray[np.float64]]
 def intervals(confusion: Counts, micrographs: Sequence[int]) -> dict[str, Score]:
     """Return the scores of a confusion matrix with 95 % intervals.
 
-    The rows of the matrix are taken as draws from unknown shares, with a Dirichlet prior of one
-    pseudo-image per class (Tötsch and Hoffmann, PeerJ Computer Science 7:e398, 2021). Unlike the
-    bootstrap this does not claim certainty when ten of ten are right. Images of one micrograph
-    are alike, so a class counts as much as it has micrographs.
+    The rows of the matrix are taken as draws from unknown shares, with a Dirichlet prior worth half
+    a micrograph per class (the posterior of Tötsch and Hoffmann, PeerJ Computer Science 7:e398,
+    2021). Unlike the bootstrap this does not claim certainty when ten of ten are right. Images of
+    one micrograph are alike, so a class counts as much as it has micrographs.
 
     Parameters
     ----------
@@ -146,7 +148,7 @@ def intervals(confusion: Counts, micrographs: Sequence[int]) -> dict[str, Score]
     drawn = np.zeros((_DRAWS, classes, classes))
     for row in np.flatnonzero(true).tolist():
         weight = min(1.0, micrographs[row] / true[row])
-        drawn[:, row] = true[row] * rng.dirichlet(weight * confusion[row] + 1 / classes, _DRAWS)
+        drawn[:, row] = true[row] * rng.dirichlet(weight * confusion[row] + PRIOR / classes, _DRAWS)
     found = {}
     for name, measure in _KINDS.items():
         value = float(measure(confusion))

@@ -111,7 +111,7 @@ def export_segmentation(
     writers[f"{stem}.json"] = partial(write_json_to, content=record)
     if (warning := format_warning(format, calibration, stem)) is not None:
         _LOG.warning(warning)
-    return _write_all(make_folder(folder), writers)
+    return write_all(make_folder(folder), writers)
 
 
 def format_warning(format: Format, calibration: Calibration | None, stem: str = "STEM") -> str | None:  # noqa: A002
@@ -123,7 +123,8 @@ def format_warning(format: Format, calibration: Calibration | None, stem: str = 
     return f"Plain TIFF carries the pixel size only as a resolution that many programs ignore; it is in {stem}.json."
 
 
-def _write_all(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> list[Path]:
+def write_all(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> list[Path]:
+    """Write files by their names into a folder: all of them appear, or none."""
     paths = [folder / name for name in writers]
     with replacing_all(paths) as unfinished:
         for final, file, write in zip(paths, unfinished, writers.values(), strict=True):

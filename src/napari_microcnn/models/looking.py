@@ -55,7 +55,8 @@ def fitted_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) ->
     """Return the temperature at which the probabilities of held-out images are as often right as they say.
 
     The one number that logits are divided by (Guo et al., ICML 2017), found by maximum likelihood.
-    Platt's targets, (n + 1) / (n + 2) instead of one, keep it finite where all images are right.
+    Targets of (n + 1/2) / (n + 1) instead of one, as Platt's but with the prior of Jeffreys, keep it
+    finite where all images are right.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def fitted_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) ->
         Indices of the true classes.
     """
     count, classes = logits.shape
-    wrong = 1 / (count + 2)
+    wrong = 0.5 / (count + 1)
     targets = np.full((count, classes), wrong / (classes - 1))
     targets[np.arange(count), truth] = 1 - wrong
     exact = torch.from_numpy(logits.astype(np.float64))

@@ -114,14 +114,19 @@ class ModelChoice(_Menu):
         Text of an entry that stands for no model, if there should be one.
     follow : bool
         Whether a model that is new is chosen at once.
+    kind : {"segmenter", "classifier"}
+        Which models are offered.
     """
 
     model_changed = Signal()
     failed = Signal(str)
 
-    def __init__(self, session: Session, *, scratch: str | None = None, follow: bool = True) -> None:
+    def __init__(
+        self, session: Session, *, scratch: str | None = None, follow: bool = True, kind: str = "segmenter"
+    ) -> None:
         super().__init__()
         self._session = session
+        self._kind = kind
         self._scratch = scratch
         self._models: list[ModelFile | None] = []
         self._follow = follow
@@ -149,11 +154,14 @@ class ModelChoice(_Menu):
         except ValueError as error:
             self.failed.emit(str(error))
             return
+        if model.kind != self._kind:
+            self.failed.emit(f"{model.name!r} is a {model.kind}; open a {self._kind} here.")
+            return
         self._session.add(model)
         self.choose(model.path)
 
     def _fill(self, keep: ModelFile | None) -> None:
-        models = self._session.models
+        models = [model for model in self._session.models if model.kind == self._kind]
         self._models = [*models, None] if self._scratch else [*models]
         self.blockSignals(True)
         self.clear()
@@ -176,7 +184,8 @@ class ModelChoice(_Menu):
         self.model_changed.emit()
 
     def _added(self, model: ModelFile) -> None:
-        self._fill(model if self._follow else self.model)
+        if model.kind == self._kind:
+            self._fill(model if self._follow else self.model)
 
     def _activated(self, index: int) -> None:
         if self.itemText(index) != _OPEN:

@@ -39,6 +39,8 @@ class ModelFile:
         Size of a pixel in its training images, for people.
     searches : bool
         Whether prediction looks for the best magnification.
+    kind : {"segmenter", "classifier"}
+        Whether it gives every pixel a class, or the image as a whole.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class ModelFile:
     objects: ObjectRule | None = None
     pixel_size: str | None = None
     searches: bool = False
+    kind: str = "segmenter"
 
     @property
     def reference(self) -> str:
@@ -78,7 +81,7 @@ def read_model_file(path: str | Path, name: str | None = None) -> ModelFile:
     path = Path(path)
     try:
         card = json.loads(_metadata(path)[_METADATA])
-        objects, size = card["objects"], card["pixel_size"]
+        objects, size = card.get("objects"), card["pixel_size"]
         return ModelFile(
             path=path,
             name=name or path.stem,
@@ -86,7 +89,8 @@ def read_model_file(path: str | Path, name: str | None = None) -> ModelFile:
             classes=tuple(ClassInfo.model_validate(entry) for entry in card["classes"]),
             objects=ObjectRule.model_validate(objects) if objects else None,
             pixel_size=f"{size['x']:.4g} {size['unit']}/px" if size else None,
-            searches=card["typical_intercept"] is not None,
+            searches=card.get("typical_intercept") is not None,
+            kind="classifier" if card.get("kind") == "classifier" else "segmenter",
         )
     except OSError as error:
         raise ValueError(f"{path} cannot be opened: {error.strerror}.") from error

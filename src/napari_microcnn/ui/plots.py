@@ -7,23 +7,29 @@ from typing import Any
 import pyqtgraph as pg
 from qtpy.QtGui import QColor
 
-from napari_microcnn.events import BatchDone, EpochDone
+from napari_microcnn.events import BatchDone, ClassifierEpoch, EpochDone
 
 _LOSS, _HELD_OUT, _IOU, _BEST = "#56b4e9", "#e69f00", "#2ca02c", "#d55e00"
 _MOST_POINTS = 2000
 
 
 class TrainingCurves(pg.GraphicsLayoutWidget):
-    """Loss above, IoU below, both over the epochs."""
+    """Loss above, IoU or another score below, both over the epochs.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    score : str
+        Name of the score.
+    """
+
+    def __init__(self, score: str = "IoU") -> None:
         super().__init__()
         self.setFixedHeight(210)
         self.ci.setContentsMargins(0, 0, 0, 0)
         self.ci.setSpacing(2)
         self._loss_plot = self.addPlot(row=0, col=0)
         self._iou_plot = self.addPlot(row=1, col=0)
-        for plot, label in ((self._loss_plot, "loss"), (self._iou_plot, "IoU")):
+        for plot, label in ((self._loss_plot, "loss"), (self._iou_plot, score)):
             plot.setLabel("left", label)
             plot.setMenuEnabled(False)
             plot.hideButtons()
@@ -58,14 +64,14 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
         """Remember the loss of a batch."""
         self._add("batches", event.epoch - 1 + event.batch / event.batches, event.loss)
 
-    def add_epoch(self, event: EpochDone) -> None:
+    def add_epoch(self, event: EpochDone | ClassifierEpoch) -> None:
         """Remember a finished epoch, and whether it is the best so far; the curves end where nothing is judged."""
         if event.settling:
             return
         self._add("held out", event.epoch, event.validation_loss)
-        self._add("iou", event.epoch, event.iou)
+        self._add("iou", event.epoch, event.score)
         if event.best:
-            self._best_point = event.epoch, event.iou
+            self._best_point = event.epoch, event.score
 
     def draw(self) -> None:
         """Show what came since the last call."""
