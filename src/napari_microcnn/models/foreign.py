@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -61,6 +62,7 @@ def _state(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a file by name."""
     if not path.is_file():
         raise ModelError(f"There is no file {path}.")
+    content: Any
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # a pickle could run any code; PyTorch's text tells how to run it
