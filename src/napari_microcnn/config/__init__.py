@@ -6,7 +6,8 @@ Forms, command line and saved models are derived from these models.
 from napari_microcnn.config.base import PALETTE, ClassInfo, Colour, Device, ObjectRule, Settings
 from napari_microcnn.config.classifier import Architecture, ClassifierConfig
 from napari_microcnn.config.classifying import ClassifierTrainConfig, ClassifyConfig, Invariances
-from napari_microcnn.config.pictures import ImagingConfig, VoronoiConfig
+from napari_microcnn.config.explain import ExplainConfig, Method
+from napari_microcnn.config.pictures import ImagingConfig, IsingConfig, SteelConfig, SteelKind, VoronoiConfig
 from napari_microcnn.config.segmenter import (
     PRESETS,
     Preset,
@@ -27,12 +28,17 @@ __all__ = [
     "ClassifyConfig",
     "Colour",
     "Device",
+    "ExplainConfig",
     "ImagingConfig",
     "Invariances",
+    "IsingConfig",
+    "Method",
     "ObjectRule",
     "Preset",
     "SegmentConfig",
     "Settings",
+    "SteelConfig",
+    "SteelKind",
     "SyntheticTrainConfig",
     "TrainConfig",
     "UNetConfig",

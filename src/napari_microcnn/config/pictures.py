@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_microcnn.config.base import Settings
 
@@ -50,3 +50,41 @@ class ImagingConfig(Settings):
     noise_scale: float = Field(0.0, ge=0, le=5, description="Blur of the noise in pixels, as after resampling")
     brightness: float = Field(0.5, ge=0, le=1, description="Mean grey of the grains")
     gamma: float = Field(1.0, ge=0.2, le=5, description="Exponent of the detector")
+
+
+class IsingConfig(Settings):
+    """Configurations of the two-dimensional Ising model on a square lattice that closes on itself (J = k = 1)."""
+
+    side: int = Field(64, ge=4, le=2048, description="Height and width of the lattice in spins")
+    coldest: float = Field(1.27, gt=0, le=100, description="Lowest temperature")
+    hottest: float = Field(3.27, gt=0, le=100, description="Highest temperature")
+    temperatures: int = Field(41, ge=1, le=10_000, description="Number of temperatures, evenly spaced")
+    sweeps: int = Field(60, ge=1, le=100_000, description="Swendsen-Wang sweeps of every configuration")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> IsingConfig:
+        if self.coldest > self.hottest:
+            raise ValueError(
+                f"The lowest temperature ({self.coldest:g}) lies above the highest ({self.hottest:g}); exchange them."
+            )
+        return self
+
+
+SteelKind = Literal["martensite", "bainite", "ferrite", "pearlite"]
+
+
+class SteelConfig(Settings):
+    """Textures of etched steels."""
+
+    height: int = Field(128, ge=32, le=4096, description="Image height in pixels")
+    width: int = Field(128, ge=32, le=4096, description="Image width in pixels")
+    grain_size: float = Field(48.0, ge=8, le=1000, description="Diameter of the grains, packets and colonies in pixels")
+    lath_width: float = Field(3.5, ge=1.5, le=100, description="Width of the laths of martensite; bainite: twice that")
+    spacing: float = Field(5.0, ge=2, le=100, description="Distance of the lamellae of pearlite in pixels")
+    second: float = Field(0.08, ge=0, le=0.6, description="Area share of ferrite in pearlite, of pearlite in ferrite")
+    etching: float = Field(0.5, ge=0, le=1, description="Strength of the contrast")
+    noise: float = Field(0.03, ge=0, le=0.5, description="Noise of the picture, as a share of the full range")
+    blur: float = Field(0.7, ge=0, le=10, description="Standard deviation of the blur in pixels")
+    variety: float = Field(
+        0.6, ge=0, le=1, description="How much scale, etching, light and noise differ from picture to picture"
+    )

@@ -29,9 +29,10 @@ def image(structure: Microstructure, config: ImagingConfig, seed: int = 0) -> ND
     rng = np.random.default_rng([seed, 2])
     picture = _grains(structure, config, rng)
     _add_lines(picture, structure, config, rng)
-    _add_preparation(picture, structure, config, rng)
-    _add_optics(picture, structure, config, rng)
-    return _detect(picture, config, rng)
+    add_faults(picture, config, rng, max(1.0, structure.config.thickness))
+    if config.charging:
+        _add_charging(picture, structure, config, rng)
+    return detect(picture, config, rng)
 
 
 def _blur(field: Field, sigma: float) -> Field:
@@ -92,12 +93,9 @@ def _add_lines(picture: Field, structure: Microstructure, config: ImagingConfig,
         picture += np.float32(config.line_contrast) * strength
 
 
-def _add_preparation(
-    picture: Field, structure: Microstructure, config: ImagingConfig, rng: np.random.Generator
-) -> None:
-    """Precipitates, pits and scratches."""
+def add_faults(picture: Field, config: ImagingConfig, rng: np.random.Generator, size: float = 1.5) -> None:
+    """Draw precipitates, pits and scratches into a picture; spots are about `size` pixels wide."""
     area = picture.size / 1e4
-    size = max(1.0, structure.config.thickness)
     grey = rng.choice([-1.0, 1.0]) * rng.uniform(0.15, 0.4)
     _add_spots(picture, int(rng.poisson(config.precipitates * area)), (0.6, 1.5 * size), grey, rng)
     _add_spots(picture, int(rng.poisson(config.pits * area)), (0.6, 1.8 * size), -0.45, rng)
@@ -126,21 +124,22 @@ def _add_spots(picture: Field, n: int, radii: tuple[float, float], grey: float, 
         picture[rows, cols] += (shade * np.clip(radius + 0.5 - away, 0, 1)).astype(np.float32)
 
 
-def _add_optics(picture: Field, structure: Microstructure, config: ImagingConfig, rng: np.random.Generator) -> None:
-    """Charging, shading and blur."""
+def _add_charging(picture: Field, structure: Microstructure, config: ImagingConfig, rng: np.random.Generator) -> None:
+    """Glowing boundaries and bright streaks."""
     shape = picture.shape
-    if config.charging:
-        glow = _blur(np.clip(1.5 - structure.distance, 0, 1), 2.0)
-        streaks = smooth_field((shape[0], 4), 5.0, rng)[:, :1] * smooth_field(shape, max(shape) / 3, rng)
-        picture += np.float32(0.25 * config.charging) * (glow + 0.4 * streaks)
+    glow = _blur(np.clip(1.5 - structure.distance, 0, 1), 2.0)
+    streaks = smooth_field((shape[0], 4), 5.0, rng)[:, :1] * smooth_field(shape, max(shape) / 3, rng)
+    picture += np.float32(0.25 * config.charging) * (glow + 0.4 * streaks)
+
+
+def detect(picture: Field, config: ImagingConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a picture with shading, blur, noise and gamma, in 8 bits; changes what it is given."""
     if config.illumination:
-        picture *= 1 + np.float32(0.4 * config.illumination) * smooth_field(shape, max(shape) / 1.5, rng)
+        picture *= 1 + np.float32(0.4 * config.illumination) * smooth_field(
+            picture.shape, max(picture.shape) / 1.5, rng
+        )
     if config.blur:
         picture[:] = _blur(picture, config.blur)
-
-
-def _detect(picture: Field, config: ImagingConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise, gamma and 8 bits."""
     np.clip(picture, 0.01, 1.5, out=picture)
     if config.shot_noise or config.readout_noise:
         noise = rng.standard_normal(picture.shape, dtype=np.float32)
