@@ -7,6 +7,7 @@ from napari_microcnn.config.base import PALETTE, ClassInfo, Colour, Device, Obje
 from napari_microcnn.config.classifier import Architecture, ClassifierConfig
 from napari_microcnn.config.classifying import ClassifierTrainConfig, ClassifyConfig, Invariances
 from napari_microcnn.config.explain import ExplainConfig, Method
+from napari_microcnn.config.lab import KernelName, LabConfig
 from napari_microcnn.config.pictures import ImagingConfig, IsingConfig, SteelConfig, SteelKind, VoronoiConfig
 from napari_microcnn.config.segmenter import (
     PRESETS,
@@ -32,6 +33,8 @@ __all__ = [
     "ImagingConfig",
     "Invariances",
     "IsingConfig",
+    "KernelName",
+    "LabConfig",
     "Method",
     "ObjectRule",
     "Preset",
