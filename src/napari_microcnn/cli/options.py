@@ -76,6 +76,8 @@ def build(model: type[S], values: dict[str, Any]) -> S:
         return model(**given)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # settings that do not fit each other
+            raise ValueError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
         told = f"{first['msg'].lower()} ({describe(model.model_fields[name])})"
         raise ValueError(f"--{name.replace('_', '-')} {first['input']!r}: {told}.") from None

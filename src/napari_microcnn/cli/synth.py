@@ -9,16 +9,15 @@ import typer
 
 from napari_microcnn.cli.options import AnyDevice, takes_settings
 from napari_microcnn.cli.running import follow
-from napari_microcnn.config import ImagingConfig, Settings, VoronoiConfig
+from napari_microcnn.config import ImagingConfig, IsingConfig, Settings, SteelConfig, VoronoiConfig
 
 S = TypeVar("S", bound=Settings)
 
 app = typer.Typer(rich_markup_mode=None)
 
-
-@app.callback()
-def _group() -> None:
-    """Keep `voronoi` a word of its own: other microstructures will stand beside it."""
+Number = Annotated[int, typer.Option("--number", "-n", min=1, help="How many pictures.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the first picture; the next ones count on.")]
+ClassFolders = Annotated[Path, typer.Option("--output", "-o", help="Folder for a folder per class and a table.")]
 
 
 @app.command("voronoi", help="Polycrystals: images, grains, and dense labels of the boundaries to train on.")
@@ -28,8 +27,8 @@ def voronoi(
     structure: VoronoiConfig,
     imaging: ImagingConfig,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for images/, labels/ and grains/.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many pictures.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture; the next ones count on.")] = 0,
+    number: Number = 1,
+    seed: Seed = 0,
     look: Annotated[str | None, typer.Option(help="Start from a named look; see --look list.")] = None,
     device: AnyDevice = "auto",
 ) -> None:
@@ -55,6 +54,55 @@ def voronoi(
         structure, imaging = _on_top(LOOKS[look][0], structure), _on_top(LOOKS[look][1], imaging)
     follow(make_pictures(structure, imaging, seed, number, output), "Making pictures")
     typer.echo(f"{output}: {number} pictures of {structure.width} x {structure.height} pixels")
+
+
+@app.command("ising", help="Configurations of the Ising model, below and above the critical temperature.")
+@takes_settings("config", IsingConfig)
+def ising(
+    config: IsingConfig, output: ClassFolders, number: Number = 1, seed: Seed = 0, device: AnyDevice = "auto"
+) -> None:
+    """Draw configurations by the algorithm of Swendsen and Wang, to train ``classify`` on.
+
+    ``below/`` and ``above/`` hold the pictures; ``ising.csv`` temperature, energy and magnetisation.
+
+    Raises
+    ------
+    ValueError
+        If the temperatures are in the wrong order, or the folder cannot be written.
+    """
+    from napari_microcnn.data.pictures import make_ising
+
+    follow(make_ising(config, seed, number, output), "Drawing configurations")
+    typer.echo(f"{output}: {number} configurations of {config.side} x {config.side} spins")
+
+
+@app.command("steel", help="Textures of martensite, bainite, ferrite and pearlite, in a folder for each.")
+@takes_settings("config", SteelConfig)
+def steel(
+    config: SteelConfig,
+    output: ClassFolders,
+    number: Number = 4,
+    seed: Seed = 0,
+    kinds: Annotated[str | None, typer.Option(help="Only these, with commas: martensite,bainite.")] = None,
+    device: AnyDevice = "auto",
+) -> None:
+    """Make textures of steels in turn, to train ``classify`` on.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or the folder cannot be written.
+    """
+    from napari_microcnn.data.pictures import make_steel
+    from napari_microcnn.synth import STEEL_KINDS
+
+    wanted = [word.strip() for word in kinds.split(",")] if kinds else list(STEEL_KINDS)
+    unknown = sorted(set(wanted) - set(STEEL_KINDS))
+    if unknown:
+        raise ValueError(f"There is no steel {unknown[0]!r}; the kinds are: {', '.join(STEEL_KINDS)}.")
+    chosen = [kind for kind in STEEL_KINDS if kind in wanted]
+    follow(make_steel(config, seed, number, output, chosen), "Making pictures")
+    typer.echo(f"{output}: {number} pictures of {config.width} x {config.height} pixels")
 
 
 def _on_top(base: S, given: S) -> S:
