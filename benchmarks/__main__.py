@@ -8,7 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "synth", "tiles", "grains", "strokes", "few_shot", "dense", "autosave", "heartbeat", "live")
+NAMES = (
+    "imports",
+    "skips",
+    "synth",
+    "tiles",
+    "grains",
+    "strokes",
+    "few_shot",
+    "dense",
+    "autosave",
+    "heartbeat",
+    "live",
+)
 
 
 def main() -> None:
