@@ -47,8 +47,8 @@ class ClassifierTrainConfig(Invariances):
     magnification: float | None = Field(
         None, ge=0.05, le=8, description="Resampling before the network; none: large images are made smaller"
     )
-    same_scale: bool | None = Field(
-        None, description="Grey values mean the same in all images; none: only if all images are black and white"
+    same_scale: Literal["auto", "yes", "no"] = Field(
+        "auto", description="Grey values mean the same in all images; auto: only if all images are black and white"
     )
     class_weights: bool = Field(True, description="Rare classes count as much as frequent ones")
     dropout: float = Field(0.3, ge=0, lt=1, description="Share of numbers dropped before the dense layers")

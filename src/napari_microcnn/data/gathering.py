@@ -17,9 +17,9 @@ from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.micrograph import Micrograph
 
 UNKNOWN = (
-    "Nobody says which images were cut from the same micrograph, so each counts as a micrograph of its own. Where "
-    "several come from one, put them into a folder of their own inside the class, or name it in the column "
-    "'micrograph' of a table; otherwise the scores flatter."
+    "Nobody says which images were cut from the same micrograph, so each counts as one of its own, and the scores "
+    "flatter if that is not so: put those of one micrograph into a folder inside that of the class, or name it in the "
+    "column 'micrograph' of a table."
 )
 _JUNK = ("thumbs.db", "desktop.ini")
 _PIECE = re.compile(

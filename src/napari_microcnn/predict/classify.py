@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,28 +197,33 @@ class _Looker:
 
     def tiles(self, prospect: Prospect, pixels: Pixels, number: int, planes: int) -> Generator[Event, None, TileMap]:
         """Classify the tiles of an image, row by row."""
-        side = prospect.side
-        step = max(1, round(side * (1 - self._config.overlap)))
-        height, width = prospect.shape
-        rows, cols = -(-height // step), -(-width // step)
+        step = max(1, round(prospect.side * (1 - self._config.overlap)))
+        rows, cols = (-(-length // step) for length in prospect.shape)
+        tops, lefts = (
+            _starts(length, n, prospect.side) for length, n in zip(prospect.shape, (rows, cols), strict=True)
+        )
         shares = np.empty((rows, cols, len(self._ids)), np.float32)
         start = time.monotonic()
-        for row in range(rows):
-            top = row * step + (step - side) // 2  # windows are centred on their tiles
-            logits = np.concatenate([self._logits(part) for part in self._row(prospect, top, step, cols)])
+        for row, top in enumerate(tops):
+            logits = np.concatenate([self._logits(part) for part in self._row(prospect, top, lefts)])
             shares[row] = probabilities(logits, self._classifier.tile_temperature)
             left = (time.monotonic() - start) * (rows - row - 1) / (row + 1)
             yield Progress(number * rows + row + 1, planes * rows, f"Row {row + 1} of {rows}, {left:.0f} s left")
-        scale = (int(pixels.shape[0]) / height, int(pixels.shape[1]) / width)
-        return TileMap(self._ids[shares.argmax(axis=2)], shares, (step * scale[0], step * scale[1]))
+        size = (int(pixels.shape[0]) / rows, int(pixels.shape[1]) / cols)
+        return TileMap(self._ids[shares.argmax(axis=2)], shares, size)
 
-    def _row(self, prospect: Prospect, top: int, step: int, cols: int) -> Iterator[NDArray[np.float32]]:
+    def _row(self, prospect: Prospect, top: int, lefts: Sequence[int]) -> Iterator[NDArray[np.float32]]:
         """Yield the windows of a row of tiles in batches; pixels are read once per batch."""
-        side, first = prospect.side, (step - prospect.side) // 2
-        for begin in range(0, cols, self._config.batch):
-            count = min(self._config.batch, cols - begin)
-            strip = prospect.window(top, begin * step + first, side, (count - 1) * step + side)
-            yield np.stack([strip[:, :, i * step : i * step + side] for i in range(count)])
+        side, batch = prospect.side, self._config.batch
+        for begin in range(0, len(lefts), batch):
+            part = lefts[begin : begin + batch]
+            strip = prospect.window(top, part[0], side, part[-1] - part[0] + side)
+            yield np.stack([strip[:, :, left - part[0] : left - part[0] + side] for left in part])
 
     def _logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return window_logits(self._classifier.net, windows, self.orientations, self._config.batch)
+
+
+def _starts(length: int, tiles: int, side: int) -> list[int]:
+    """Return where windows begin that are centred on tiles of equal size; some begin before the image."""
+    return [round((index + 0.5) * length / tiles - side / 2) for index in range(tiles)]

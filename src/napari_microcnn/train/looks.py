@@ -50,7 +50,7 @@ def choose_looks(collection: Collection, config: ClassifierTrainConfig) -> Looks
     short = float(np.median([min(image.pixels.shape[:2]) for image in images]))
     magnification = config.magnification or min(1.0, SHORT_SIDE / short)
     limits = None
-    if _black_and_white(images) if config.same_scale is None else config.same_scale:
+    if _black_and_white(images) if config.same_scale == "auto" else config.same_scale == "yes":
         depths = sorted({str(image.pixels.dtype) for image in images})
         if len(depths) > 1:
             raise ValueError(

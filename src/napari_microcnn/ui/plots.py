@@ -24,6 +24,7 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
 
     def __init__(self, score: str = "IoU") -> None:
         super().__init__()
+        self._score = score
         self.setFixedHeight(210)
         self.ci.setContentsMargins(0, 0, 0, 0)
         self.ci.setSpacing(2)
@@ -84,6 +85,11 @@ class TrainingCurves(pg.GraphicsLayoutWidget):
             self._best_text.setPos(x, y)
             last = self._points["iou"][0][-1]
             self._best_text.setAnchor((1 if x > last / 2 else 0, 0 if y > 0.5 else 1))  # the side with room
+
+    def curves(self) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+        """Return what is shown, by panel and curve, for a picture in a report."""
+        loss = {"training": self._points["batches"], "held out": self._points["held out"]}
+        return {"loss": loss, self._score: {"held out": self._points["iou"]}}
 
     def follow_theme(self, background: Any, text: Any) -> None:
         """Take over the colours of the window."""
