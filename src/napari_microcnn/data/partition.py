@@ -33,8 +33,9 @@ def hold_out(collection: Collection, rng: np.random.Generator) -> tuple[NDArray[
     held = np.zeros(len(table), bool)
     for column in np.argsort((table > 0).sum(axis=0), kind="stable"):  # the class with the fewest choices first
         for row in _by_fit(table[:, column], rng):
-            if table[held, column].sum() >= wanted[column]:
-                break
+            so_far = table[held, column].sum()
+            if so_far and abs(so_far + table[row, column] - wanted[column]) >= abs(so_far - wanted[column]):
+                continue  # no nearer to a fifth
             trial = held.copy()
             trial[row] = True
             if table[row, column] and (table[~trial].sum(axis=0) > 0).all():

@@ -43,6 +43,8 @@ _ADVANCED = (
 )  # fmt: skip
 _TRAIN = 0
 MISTAKE = "mistake"
+_LAID_OUT = 100
+"""Milliseconds until a result has its place in the dock."""
 
 
 class ClassifyDock(Dock):
@@ -219,7 +221,7 @@ class ClassifyDock(Dock):
         self.confusion.show_counts(judged.predictions.confusion, judged.classes)
         self.gallery.show_mistakes(judged.mistakes)
         self.export_button.show()
-        QTimer.singleShot(0, lambda: self.scroll_to(self.confusion))  # it has its height only then
+        QTimer.singleShot(_LAID_OUT, lambda: self.scroll_to(self.confusion))  # it has its height only then
 
     def _open(self, mistake: tasks.Mistake) -> None:
         """Show the image of a mistake in a layer of its own, always the same one."""
