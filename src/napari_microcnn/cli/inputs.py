@@ -35,6 +35,8 @@ def named_files(inputs: Iterable[Path]) -> list[Path]:
 
 
 def is_result(path: Path) -> bool:
-    """Whether an image is a map or labels that `segment` wrote, by the JSON file beside it."""
+    """Whether an image is a map or labels that `segment` or `explain` wrote, by the JSON file beside it."""
     stem, _, kind = stem_of(path).rpartition("_")
+    if kind == "heat":
+        return is_record(path.with_suffix(".json"))
     return kind in RESULTS and is_record(path.with_name(f"{stem}.json"))

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from napari_microcnn.cli import classify, demo, measure, models, segment, synth, train, window
+from napari_microcnn.cli import classify, demo, explain, measure, models, segment, synth, train, window
 from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
 
@@ -20,7 +20,7 @@ USER_MISTAKE, INTERRUPTED = 2, 130
 # Usage errors have a common base, which typer does not export (and older versions take from click).
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-_COMMANDS = ("open", "demo", "synth", "train", "train-synthetic", "segment", "classify", "measure", "models")
+_COMMANDS = ("open", "demo", "synth", "train", "train-synthetic", "segment", "classify", "explain", "measure", "models")
 
 app = typer.Typer(
     name="napari-microcnn",
@@ -39,6 +39,9 @@ app.command("train-synthetic", help="Train a model of grain boundaries on synthe
 )
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
 app.add_typer(classify.app, name="classify", help="Give images a class: train, predict, evaluate.")
+app.command("explain", help="Find what in an image speaks for a class: a heatmap over the image.")(
+    explain.explain_files
+)
 app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
 app.add_typer(models.app, name="models", help="List and describe models.")
 

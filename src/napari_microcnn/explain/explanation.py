@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_microcnn.config import ClassInfo, ExplainConfig
 from napari_microcnn.data.views import Region
-from napari_microcnn.events import Event, Finished, Job
+from napari_microcnn.events import Alive, Event, Finished, Job
 from napari_microcnn.explain.attribution import integrated_gradients, occlusion
 from napari_microcnn.explain.gradcam import grad_cam, guided_grad_cam
 from napari_microcnn.explain.sight import Sight, Window
 from napari_microcnn.explain.stitching import stitched
 from napari_microcnn.explain.target import Target
+from napari_microcnn.explain.trust import SanityCheck, sanity_check
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Classifier, Model
+
+WITH_LAYER = ("grad-cam", "guided-grad-cam")
+"""Methods that look at the maps of a layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +131,7 @@ def heat_of(
 ) -> Generator[Event, None, tuple[NDArray[np.float32], float, str | None]]:
     """Return heat in the resampled image, mean probability and the layer; overlapping windows are averaged."""
     shares: list[float] = []
-    looks_at_layer = config.method in ("grad-cam", "guided-grad-cam")
-    layer = (config.layer or sight.default_layer()) if looks_at_layer else None
+    layer = (config.layer or sight.default_layer()) if config.method in WITH_LAYER else None
 
     def look(window: Window) -> Generator[Event, None, NDArray[np.float32]]:
         target = sight.target(window, output)
@@ -137,6 +140,38 @@ def heat_of(
 
     total = yield from stitched(sight, region, look)
     return total, float(np.mean(shares)), layer
+
+
+def sanity_of(
+    sight: Sight, output: int, config: ExplainConfig, region: NDArray[np.bool_] | None = None, seed: int = 0
+) -> Job[SanityCheck]:
+    """Find out whether an explanation changes when weights become random; see `sanity_check`.
+
+    Parameters
+    ----------
+    sight : Sight
+    output : int
+        Index of the class.
+    config : ExplainConfig
+        As for the explanation.
+    region : numpy.ndarray, (Y, X) bool, optional
+    seed : int
+        Of the random weights.
+    """
+    layer = config.layer or (sight.default_layer() if config.method in WITH_LAYER else None)
+    config = config.model_copy(update={"layer": layer})
+
+    def heat(net: nn.Module) -> Generator[Event, None, NDArray[np.float32]]:
+        job = heat_of(sight.with_net(net), output, config, region)
+        while True:
+            try:
+                next(job)
+            except StopIteration as end:
+                found: NDArray[np.float32] = end.value[0]
+                return found
+            yield Alive()
+
+    yield from sanity_check(sight.net, heat, seed)
 
 
 def _window_heat(

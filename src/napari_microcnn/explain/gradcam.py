@@ -85,7 +85,8 @@ class _GuidedReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Tensor:
         (result,) = ctx.saved_tensors
-        return slopes[0].relu() * (result > 0)
+        allowed: Tensor = slopes[0].relu() * (result > 0)
+        return allowed
 
 
 class GuidedReLUs(TorchFunctionMode):

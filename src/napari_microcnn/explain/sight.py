@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -93,6 +94,12 @@ class Sight:
         self.temperature = model.temperature if isinstance(model, Classifier) else 1.0
         self._whole_only = isinstance(model, Classifier)
         self._fields: dict[tuple[str, tuple[int, int, int]], Field] = {}
+
+    def with_net(self, net: nn.Module) -> Sight:
+        """Return the same sight with other weights in the network."""
+        other = copy.copy(self)
+        other.net = net
+        return other
 
     @property
     def channels(self) -> int:
