@@ -36,13 +36,13 @@ def run() -> Table:
             "share of the last",
         ),
         note=f"Four classes: guessing has a loss of {math.log(len(DIRECTIONS)):.3g}. Bar: the plain network visibly "
-        "fails. Its first step explodes, and what reaches its first layer afterwards has all but vanished. "
+        "fails. Its first gradient explodes; afterwards a fraction of the residual network's reaches its first layer. "
         f"Picture: `results/{PICTURE.name}`.",
     )
     for name, (losses, first, last) in found.items():
         end, middle = float(np.mean(losses[-LAST:])), float(np.median(first[10:]))
         table.add(name, end, first[0], middle, float(np.median(np.divide(first[10:], last[10:]))))
-    epochs = np.arange(1, STEPS + 1) * BATCH / len(images)
+    epochs = np.arange(STEPS) * BATCH / len(images)
     panels: dict[str, dict[str, Curve]] = {
         "training loss": {name: (epochs.tolist(), losses) for name, (losses, _, _) in found.items()},
         "gradient norm of the first layer, log10": {

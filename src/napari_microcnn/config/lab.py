@@ -27,7 +27,7 @@ class LabConfig(Settings):
     padding: Literal["valid", "same"] = Field(
         "same", description="valid: the kernel stays inside the image; same: zeros around it"
     )
-    bias: float = Field(0.0, ge=-1e6, le=1e6, description="Added to every sum")
+    bias: float = Field(0.0, ge=-255, le=255, description="Added to every sum")
     relu: bool = Field(False, description="Negative results become zero")
     pooling: Literal["none", "max", "average"] = Field("none", description="Pooling of the feature map")
     window: int = Field(2, ge=2, le=16, description="Side of the pooling window, which is its step as well")
