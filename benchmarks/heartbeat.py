@@ -136,7 +136,7 @@ def _slide(dock: Any, table: Table) -> None:
     """Move a slider and wait until the new picture of 512 x 512 is drawn."""
     dock.draw()
     wait(lambda: not dock.drawing, 60)
-    slider = dock.structure.widget("regularity")
+    slider = dock.polycrystal.structure.widget("regularity")
     times = []
     for step in range(PREVIEWS):
         wait(lambda: False, 0.5)

@@ -80,8 +80,8 @@ def test_type_checkers_see_the_public_names() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'steel'"):
-        _ = napari_microcnn.steel
+    with pytest.raises(AttributeError, match="no attribute 'mithril'"):
+        _ = napari_microcnn.mithril
 
 
 def test_a_wheel_holds_all_that_is_needed(tmp_path: Path) -> None:

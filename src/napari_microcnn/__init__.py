@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import TrainConfig as TrainConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
     from napari_microcnn.data.files import read_annotated as read_annotated
+    from napari_microcnn.data.pictures import make_ising as make_ising
     from napari_microcnn.data.pictures import make_pictures as make_pictures
+    from napari_microcnn.data.pictures import make_steel as make_steel
     from napari_microcnn.events import result_of as result_of
     from napari_microcnn.io.export import export_segmentation as export_segmentation
     from napari_microcnn.io.pairs import pair_files as pair_files
@@ -43,7 +45,9 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
+    from napari_microcnn.synth import ising as ising
     from napari_microcnn.synth import polycrystal as polycrystal
+    from napari_microcnn.synth import steel as steel
     from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
 
 _HOME = {
@@ -56,10 +60,14 @@ _HOME = {
     "read_micrograph": "io.read",
     "read_annotated": "data.files",
     "pair_files": "io.pairs",
+    "make_ising": "data.pictures",
     "make_pictures": "data.pictures",
+    "make_steel": "data.pictures",
     "export_segmentation": "io.export",
     "nanoporous": "io.samples",
+    "ising": "synth",
     "polycrystal": "synth",
+    "steel": "synth",
     "Annotated": "data.annotations",
     "Model": "models",
     "load_model": "models",

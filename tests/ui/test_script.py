@@ -117,11 +117,14 @@ def test_a_segmentation_is_repeated_bit_for_bit(
             path.unlink()
 
 
+@pytest.mark.parametrize("material", ["Polycrystal", "Steel textures", "Ising lattices"])
 def test_pictures_are_repeated_bit_for_bit(
-    open_dock: Callable[[str], Any], finish: Callable[[Any], None], tmp_path: Path
+    open_dock: Callable[[str], Any], finish: Callable[[Any], None], tmp_path: Path, material: str
 ) -> None:
     dock = open_dock("Synthesize")
-    dock.size.setCurrentIndex(0)
+    dock.material_menu.setCurrentText(material)
+    dock.polycrystal.size.setCurrentIndex(0)
+    dock.lattice.form.widget("sweeps").setValue(7)
     dock.count.setValue(2)
     dock.folder.folder = tmp_path / "made"
     dock.run_button.click()

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_microcnn.config import VoronoiConfig
-from napari_microcnn.synth import polycrystal
+from napari_microcnn.config import SteelConfig, VoronoiConfig
+from napari_microcnn.synth import ising, polycrystal, steel
 from napari_microcnn.ui.synthesize import SynthesizeDock
 
 NAMES = ["synthetic image", "synthetic grains", "synthetic boundaries", "synthetic triple points"]
+SMALL = SteelConfig(height=128, width=128)
 
 
 @pytest.fixture
@@ -23,12 +24,11 @@ def drawn(dock: SynthesizeDock, qtbot: Any) -> Callable[[], None]:
 
 
 def test_draw_shows_the_picture_and_its_labels(viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None]) -> None:
-    dock.size.setCurrentIndex(0)
+    dock.polycrystal.size.setCurrentIndex(0)
     dock.draw_button.click()
     drawn()
     assert [layer.name for layer in viewer.layers] == NAMES
-    structure, imaging, seed = dock.settings()
-    expected = polycrystal(structure, imaging, seed)
+    expected = polycrystal(*dock.polycrystal.settings(), dock.seed.value())
     np.testing.assert_array_equal(viewer.layers[0].data, expected.image)
     np.testing.assert_array_equal(viewer.layers[1].data, expected.structure.grains)
     np.testing.assert_array_equal(viewer.layers[2].data, expected.structure.boundaries)
@@ -36,11 +36,11 @@ def test_draw_shows_the_picture_and_its_labels(viewer: Any, dock: SynthesizeDock
 
 
 def test_the_picture_follows_the_sliders_in_place(viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None]) -> None:
-    dock.size.setCurrentIndex(0)
+    dock.polycrystal.size.setCurrentIndex(0)
     dock.draw_button.click()
     drawn()
     before = viewer.layers[0].data.copy()
-    dock.structure.widget("regularity").setValue(0.95)
+    dock.polycrystal.structure.widget("regularity").setValue(0.95)
     drawn()
     assert not np.array_equal(viewer.layers[0].data, before)
     before = viewer.layers[0].data.copy()
@@ -51,29 +51,29 @@ def test_the_picture_follows_the_sliders_in_place(viewer: Any, dock: SynthesizeD
 
 
 def test_sliders_do_not_bring_back_removed_layers(viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None]) -> None:
-    dock.structure.widget("regularity").setValue(0.95)
+    dock.polycrystal.structure.widget("regularity").setValue(0.95)
     drawn()
     assert len(viewer.layers) == 0
 
 
 def test_grains_keep_their_size_when_the_picture_grows(dock: SynthesizeDock) -> None:
-    dock.size.setCurrentIndex(0)
-    small = dock.settings()[0]
-    dock.size.setCurrentIndex(2)
-    large = dock.settings()[0]
+    dock.polycrystal.size.setCurrentIndex(0)
+    small = dock.polycrystal.settings()[0]
+    dock.polycrystal.size.setCurrentIndex(2)
+    large = dock.polycrystal.settings()[0]
     assert (large.height, large.width) == (1024, 1024)
     assert large.grains == pytest.approx(16 * small.grains, rel=0.01)
 
 
 def test_every_look_can_be_chosen(dock: SynthesizeDock) -> None:
-    for index in range(dock.look.count()):
-        dock.look.setCurrentIndex(index)
-        structure, _, _ = dock.settings()
+    for index in range(dock.polycrystal.look.count()):
+        dock.polycrystal.look.setCurrentIndex(index)
+        structure, _ = dock.polycrystal.settings()
         assert isinstance(structure, VoronoiConfig)
 
 
 def test_training_pictures_are_written(dock: SynthesizeDock, finish: Callable[[Any], None], tmp_path: Path) -> None:
-    dock.size.setCurrentIndex(0)
+    dock.polycrystal.size.setCurrentIndex(0)
     dock.count.setValue(3)
     dock.seed.setValue(5)
     dock.folder.folder = tmp_path / "made"
@@ -85,6 +85,71 @@ def test_training_pictures_are_written(dock: SynthesizeDock, finish: Callable[[A
         assert [path.name for path in sorted((tmp_path / "made" / name).iterdir())] == [
             f"voronoi_{n:06d}.tif" for n in (5, 6, 7)
         ]
+
+
+def test_steels_are_drawn_and_written(
+    viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None], finish: Callable[[Any], None], tmp_path: Path
+) -> None:
+    dock.material_menu.setCurrentText("Steel textures")
+    dock.steel.size.setCurrentIndex(0)
+    dock.draw_button.click()
+    drawn()
+    np.testing.assert_array_equal(viewer.layers["synthetic steel"].data, steel(SMALL, "martensite", 0).image)
+    dock.steel.kind.setCurrentText("pearlite")
+    dock.steel.form.widget("spacing").setValue(9)
+    drawn()
+    wider = SMALL.model_copy(update={"spacing": 9.0})
+    np.testing.assert_array_equal(viewer.layers["synthetic steel"].data, steel(wider, "pearlite", 0).image)
+    assert len(viewer.layers) == 1
+    dock.count.setValue(5)
+    dock.folder.folder = tmp_path / "made"
+    dock.run_button.click()
+    finish(dock)
+    assert "Wrote 5 pictures, in a folder for each kind of steel" in dock.status.text()
+    assert len(list((tmp_path / "made" / "martensite").iterdir())) == 2
+    assert (tmp_path / "made" / "steel.csv").read_text().count("\n") == 6
+
+
+def test_lattices_are_drawn_from_cold_to_hot_and_told_beside_onsager(
+    viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None], finish: Callable[[Any], None], tmp_path: Path
+) -> None:
+    dock.material_menu.setCurrentText("Ising lattices")
+    for name, value in {"side": 16, "coldest": 1, "hottest": 4, "temperatures": 3, "sweeps": 5}.items():
+        dock.lattice.form.widget(name).setValue(value)
+    dock.seed.setValue(2)  # the hottest comes first then
+    dock.draw_button.click()
+    drawn()
+    made = sorted((ising(dock.lattice.settings(), seed) for seed in (2, 3, 4)), key=lambda one: one.temperature)
+    np.testing.assert_array_equal(viewer.layers["synthetic Ising"].data, np.stack([one.image for one in made]))
+    for plane, exact in ((0, "(Onsager -1.997)"), (2, "(Yang 0.000)")):
+        viewer.dims.set_current_step(0, plane)
+        assert f"T = {made[plane].temperature:.3f} · energy {made[plane].energy:.3f}" in dock.status.text()
+        assert exact in dock.status.text()
+    dock.count.setValue(3)
+    dock.folder.folder = tmp_path
+    dock.run_button.click()
+    finish(dock)
+    assert [len(list((tmp_path / name).iterdir())) for name in ("below", "above")] == [1, 2]
+
+
+def test_lattices_of_temperatures_in_the_wrong_order_are_told(dock: SynthesizeDock, told: list[str]) -> None:
+    dock.material_menu.setCurrentText("Ising lattices")
+    dock.lattice.form.widget("coldest").setValue(4)
+    dock.draw_button.click()
+    assert told == ["The lowest temperature (4) lies above the highest (3.27); exchange them."]
+
+
+def test_materials_have_layers_of_their_own(viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None]) -> None:
+    dock.polycrystal.size.setCurrentIndex(0)
+    dock.draw_button.click()
+    drawn()
+    dock.material_menu.setCurrentText("Steel textures")
+    dock.steel.form.widget("blur").setValue(2)
+    drawn()
+    assert [layer.name for layer in viewer.layers] == NAMES
+    dock.draw_button.click()
+    drawn()
+    assert [layer.name for layer in viewer.layers] == [*NAMES, "synthetic steel"]
 
 
 def test_making_pictures_can_be_stopped(

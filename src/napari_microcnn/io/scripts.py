@@ -11,8 +11,10 @@ from typing import Any
 from napari_microcnn.config import (
     ClassInfo,
     ImagingConfig,
+    IsingConfig,
     SegmentConfig,
     Settings,
+    SteelConfig,
     TrainConfig,
     VoronoiConfig,
 )
@@ -197,22 +199,38 @@ def _train_command(
     )
 
 
-def synth_script(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, number: int, folder: Path) -> Script:
+def synth_script(
+    structure: VoronoiConfig | IsingConfig | SteelConfig,
+    imaging: ImagingConfig | None,
+    seed: int,
+    number: int,
+    folder: Path,
+) -> Script:
     """Return how to make synthetic pictures with their labels.
 
     Parameters
     ----------
-    structure, imaging, seed, number, folder
+    structure : VoronoiConfig, IsingConfig or SteelConfig
+    imaging : ImagingConfig or None
+        Of a polycrystal.
+    seed, number, folder
         As for `napari_microcnn.make_pictures`.
     """
-    python = f"""{_head("from napari_microcnn.config import ImagingConfig, VoronoiConfig")}
+    given: list[VoronoiConfig | IsingConfig | SteelConfig | ImagingConfig] = [structure]
+    given += [] if imaging is None else [imaging]
+    names = {VoronoiConfig: "voronoi", IsingConfig: "ising", SteelConfig: "steel"}
+    name = names[type(structure)]
+    maker = "make_pictures" if name == "voronoi" else f"make_{name}"
+    words = ("structure", "imaging")[: len(given)]
+    kinds = ", ".join(sorted(type(one).__name__ for one in given))
+    made = "\n".join(f"{word} = {_call(type(one).__name__, one)}" for word, one in zip(words, given, strict=True))
+    python = f"""{_head(f"from napari_microcnn.config import {kinds}")}
 
-structure = {_call("VoronoiConfig", structure)}
-imaging = {_call("ImagingConfig", imaging)}
-mc.result_of(mc.make_pictures(structure, imaging, {seed}, {number}, {_path(folder)}))
+{made}
+mc.result_of(mc.{maker}({", ".join(words)}, {seed}, {number}, {_path(folder)}))
 """
-    options = {**options_of(structure), **options_of(imaging)}
-    return Script(python, command_line("synth voronoi", number=number, seed=seed, **options, o=folder))
+    options = {key: value for one in given for key, value in options_of(one).items()}
+    return Script(python, command_line(f"synth {name}", number=number, seed=seed, **options, o=folder))
 
 
 def _head(more: str = "") -> str:

@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -82,10 +83,15 @@ class SettingsForm(QWidget, Generic[S]):
         Raises
         ------
         ValueError
-            If a text is not allowed (numbers cannot leave their bounds).
+            If a text is not allowed (numbers cannot leave their bounds), or settings do not fit each other.
         """
         shown = {name: _read(widget) for name, widget in self._widgets.items()}
-        return type(self._start).model_validate({**self._start.model_dump(), **shown})
+        try:
+            return type(self._start).model_validate({**self._start.model_dump(), **shown})
+        except ValidationError as error:
+            first = error.errors()[0]
+            names = "".join(f"{name}: ".replace("_", " ").capitalize() for name in first["loc"])
+            raise ValueError(f"{names}{first['msg'].removeprefix('Value error, ')}") from None
 
     def set_value(self, value: S) -> None:
         """Show these settings; those that have no widget are remembered."""

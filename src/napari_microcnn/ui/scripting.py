@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
+from napari_microcnn.config import (
+    ClassInfo,
+    ImagingConfig,
+    IsingConfig,
+    SegmentConfig,
+    SteelConfig,
+    TrainConfig,
+    VoronoiConfig,
+)
 from napari_microcnn.events import Event, Finished, Job, Progress
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage
@@ -46,10 +54,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Synthetic pictures as they were made."""
+    """Synthetic pictures as they were made; only polycrystals have an imaging of their own."""
 
-    structure: VoronoiConfig
-    imaging: ImagingConfig
+    structure: VoronoiConfig | IsingConfig | SteelConfig
+    imaging: ImagingConfig | None
     seed: int
     count: int
 
