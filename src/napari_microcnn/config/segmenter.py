@@ -81,7 +81,9 @@ class TrainConfig(Settings):
     batch: int = Field(8, ge=1, le=256, description="Patches per step")
     learning_rate: float = Field(4e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
     augment: bool = Field(True, description="Flip, rotate, scale, and change brightness, blur and noise")
-    patience: int = Field(30, ge=1, le=10_000, description="Epochs without improvement before stopping")
+    patience: int | None = Field(
+        None, ge=1, le=10_000, description="Epochs without improvement before stopping; none: 30 without a limit"
+    )
     width: int = Field(16, ge=2, le=256, description="Filters of a new network at full resolution")
     depth: int = Field(4, ge=1, le=6, description="Poolings of a new network")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random")

@@ -22,7 +22,7 @@ from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train.loop import Batches, Lesson
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
-from napari_microcnn.train.preparation import TrainingData
+from napari_microcnn.train.preparation import TrainingData, class_shares
 from napari_microcnn.train.presets import recipe_of
 from napari_microcnn.train.prevalence import Prevalence
 from napari_microcnn.train.validation import Validator
@@ -34,7 +34,7 @@ DOUBT, LEAST_DOUBT = 0.1, 0.02
 """Differences of IoU that say nothing: where the spread is not known, and where all held-out strokes were right."""
 
 ORIENTATIONS = 4
-"""Of models taught with strokes: turns cancel what pulls edges, which nobody painted, to one side."""
+"""Of trained models: turns cancel what pulls edges, which nobody painted, to one side, and noise."""
 
 
 class Teacher:
@@ -71,7 +71,7 @@ class Teacher:
             tuple(classes),
             recipe.objects or known,
             _common_calibration(self._data),
-            orientations=1 if config.dense else ORIENTATIONS,
+            orientations=ORIENTATIONS,
             provenance=_origin(self._data, config),
         )
         loss = partial(
@@ -80,14 +80,16 @@ class Teacher:
             edges=0.0 if config.dense else EDGES * recipe.edges,
             extra=recipe.extra,
         )
-        batches = partial(
-            _batches, config, self._patch, self._side, self._rng, device, recipe.shares, classes=len(classes)
-        )
+        shares = recipe.shares
+        if shares is None and config.dense:
+            shares = class_shares(prepared.train, len(classes))
+        batches = partial(_batches, config, self._patch, self._side, self._rng, device, shares, classes=len(classes))
         lesson = Lesson(
             batches(prepared.train),
             loss,
             self.validator,
             draft.snapshot,
+            doubt=self._doubt,
             everything=lambda: self._joined(batches, prepared),
         )
         if config.dense:
@@ -96,7 +98,6 @@ class Teacher:
         return replace(
             lesson,
             snapshot=partial(_set_right, draft, prevalence),
-            doubt=self._doubt,
             ready=prevalence.set_right,
         )
 

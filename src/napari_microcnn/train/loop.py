@@ -73,7 +73,7 @@ class LoopSettings:
         Optimisation steps between two validations.
     learning_rate, weight_decay : float
         Largest learning rate, and weight decay, of AdamW.
-    patience : int
+    patience : int or inf
         Epochs without improvement before the loop ends.
     averaging : float
         Weights are judged and kept as their exponential moving average with this decay, which
@@ -87,7 +87,7 @@ class LoopSettings:
     steps_per_epoch: int = 20
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    patience: int = 30
+    patience: float = 30
     averaging: float = 0.98
     bfloat16: bool = False
 

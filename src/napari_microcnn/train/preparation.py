@@ -128,15 +128,27 @@ def prepare(
 
 
 def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArray[np.float32]:
-    """Return the weight of every class in the loss, (K,) with a mean of 1; that of a class without annotation is 1."""
+    """Return the weight of every class in the loss, (K,) with a mean of 1; that of a class without annotation is 1.
+
+    Strokes say nothing about how frequent a class is, so that there all classes count alike. Dense masks do: then
+    every pixel counts alike.
+    """
     counts = count_pixels([source.targets for source in sources], classes).astype(float)
     present = counts > 0
-    # Strokes say nothing about how frequent a class is; dense masks do, so there rare classes count less extra.
-    weights = (counts.sum() / counts[present]) ** (0.5 if dense else 1.0)
+    if dense or not present.any():
+        return np.ones(classes, np.float32)
+    weights = counts.sum() / counts[present]
     weights = np.minimum(weights / weights.min(), 20.0)
     result = np.ones(classes, np.float32)
     result[present] = weights / weights.mean()
     return result
+
+
+def class_shares(sources: Sequence[Source], classes: int) -> NDArray[np.float64]:
+    """Return how often patches are drawn around every class of dense masks, (K,): half as frequent as it is, half evenly."""
+    counts = count_pixels([source.targets for source in sources], classes).astype(float)
+    present = counts > 0
+    return 0.5 * counts / counts.sum() + 0.5 * present / present.sum()
 
 
 def check_pixels(one: Annotated, source: Source) -> list[str]:

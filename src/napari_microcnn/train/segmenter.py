@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,9 @@ from napari_microcnn.train.validation import judged
 
 STEPS_PER_EPOCH = 10
 """About two seconds on two processor cores: curves and preview move, validation costs little."""
+
+PATIENCE = 30
+"""Epochs without improvement that end a training without a limit."""
 
 
 def train_segmenter(
@@ -110,12 +114,14 @@ def _preview_epoch(shown: Preview, ids: Sequence[int], training: Training) -> It
 
 
 def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:
+    limited = config.epochs is not None or config.minutes is not None
+    usual = math.inf if limited else PATIENCE  # the learning rate falls until the limit, and then it improves once more
     return LoopSettings(
         epochs=config.epochs,
         minutes=config.minutes,
         steps_per_epoch=STEPS_PER_EPOCH,
         learning_rate=config.learning_rate,
-        patience=config.patience,
+        patience=config.patience or usual,
         bfloat16=fast_bfloat16(device),
     )
 
