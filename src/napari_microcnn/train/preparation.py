@@ -145,7 +145,7 @@ def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArr
 
 
 def class_shares(sources: Sequence[Source], classes: int) -> NDArray[np.float64]:
-    """Return how often patches are drawn around every class of dense masks, (K,): half as frequent as it is, half evenly."""
+    """Return how often patches are drawn around every class of dense masks, (K,): half evenly, half as it occurs."""
     counts = count_pixels([source.targets for source in sources], classes).astype(float)
     present = counts > 0
     return 0.5 * counts / counts.sum() + 0.5 * present / present.sum()
