@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Table
 from benchmarks.labelled import collection_of, correct
-from napari_microcnn.config import ClassifierTrainConfig
 from napari_microcnn.events import result_of
 from napari_microcnn.models import Classifier
 from napari_microcnn.synth.ising import energies
 from napari_microcnn.train.classifier import train_classifier
+from napari_microcnn.train.transition import LATTICE_TRAINING
 
 VARIABLE = "MICROCNN_ISING"
-SETTINGS = ClassifierTrainConfig(
-    architecture="conv-pool", init=None, blocks=3, filters=16, minutes=2.5, zoom=1, rotation="right angles",
-    intensities=False, inversion=True, wrap=True,
-)  # fmt: skip
+SETTINGS = LATTICE_TRAINING.model_copy(update={"minutes": 2.5})
 NEAR = 0.3
 
 

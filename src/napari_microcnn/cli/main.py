@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from napari_microcnn.cli import classify, demo, explain, measure, models, segment, synth, train, window
+from napari_microcnn.cli import classify, demo, explain, measure, models, segment, synth, train, transition, window
 from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
 
@@ -38,6 +38,9 @@ app.command("train-synthetic", help="Train a model of grain boundaries on synthe
     train.train_synthetic
 )
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
+classify.app.command("transition", help="Case study: where networks see the phase transition of the Ising model.")(
+    transition.transition
+)
 app.add_typer(classify.app, name="classify", help="Give images a class: train, predict, evaluate.")
 app.command("explain", help="Find what in an image speaks for a class: a heatmap over the image.")(
     explain.explain_files

@@ -51,8 +51,10 @@ def draw_confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Picture:
     return np.asarray(image)
 
 
-def draw_curves(panels: Mapping[str, Mapping[str, Curve]], size: tuple[int, int] = (640, 240)) -> Picture:
-    """Draw curves over the epochs, one panel below the other.
+def draw_curves(
+    panels: Mapping[str, Mapping[str, Curve]], size: tuple[int, int] = (640, 240), across: str = "epoch"
+) -> Picture:
+    """Draw curves, one panel below the other.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], size: tuple[int, int]
         Title of every panel, and in it the name of every curve with its x and y values.
     size : (int, int)
         Width and height of a panel in pixels.
+    across : str
+        What the horizontal axis shows.
 
     Returns
     -------
@@ -69,11 +73,13 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], size: tuple[int, int]
     image = Image.new("RGB", (width, height * len(panels)), _PAPER)
     draw = ImageDraw.Draw(image)
     for index, (title, curves) in enumerate(panels.items()):
-        _panel(draw, title, curves, (70, index * height + 30, width - 20, (index + 1) * height - 40))
+        _panel(draw, title, across, curves, (70, index * height + 30, width - 20, (index + 1) * height - 40))
     return np.asarray(image)
 
 
-def _panel(draw: ImageDraw.ImageDraw, title: str, curves: Mapping[str, Curve], box: tuple[int, int, int, int]) -> None:
+def _panel(
+    draw: ImageDraw.ImageDraw, title: str, axis: str, curves: Mapping[str, Curve], box: tuple[int, int, int, int]
+) -> None:
     left, top, right, bottom = box
     font = _font(13)
     xs = [x for curve in curves.values() for x in curve[0]] or [0.0, 1.0]
@@ -85,7 +91,7 @@ def _panel(draw: ImageDraw.ImageDraw, title: str, curves: Mapping[str, Curve], b
         draw.text((left - 6, y), f"{y_low + (y_high - y_low) * step / 4:.3g}", _INK, font, anchor="rm")
     draw.text((left, bottom + 8), f"{x_low:g}", _INK, font, anchor="lt")
     draw.text((right, bottom + 8), f"{x_high:g}", _INK, font, anchor="rt")
-    draw.text(((left + right) / 2, bottom + 8), "epoch", _INK, font, anchor="mt")
+    draw.text(((left + right) / 2, bottom + 8), axis, _INK, font, anchor="mt")
     draw.text((left, top - 16), title, _INK, font, anchor="lm")
     place = float(right)
     for colour, (name, (across, up)) in zip(_COLOURS, curves.items(), strict=False):

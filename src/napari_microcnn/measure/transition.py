@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +38,43 @@ class Transition:
 
     def __str__(self) -> str:
         return f"{self.temperature:.4f} ± {self.error:.4f}"
+
+    def contains(self, temperature: float) -> bool:
+        """Whether a temperature lies within two standard errors."""
+        return abs(self.temperature - temperature) <= 2 * self.error
+
+    def table(self) -> dict[str, NDArray[np.float64]]:
+        """Return the columns of a table, one row for every temperature."""
+        return {"temperature": self.temperatures, "mean output": self.means, "standard error": self.spreads}
+
+    def curves(self, exact: float) -> dict[str, tuple[list[float], list[float]]]:
+        """Return what a picture shows over the temperature, beside the exact value."""
+        fine = np.linspace(self.temperatures[0], self.temperatures[-1], 400)
+        return {
+            "output": (self.temperatures.tolist(), self.means.tolist()),
+            f"step at {self}": (fine.tolist(), self.step(fine).tolist()),
+            f"exact {exact:.4f}": ([exact, exact], [0.0, 1.0]),
+            "one half": ([float(fine[0]), float(fine[-1])], [0.5, 0.5]),
+        }
+
+    def about(self, exact: float) -> dict[str, Any]:
+        """Return crossing and error bar beside the exact value, ready for JSON."""
+        return {
+            "crossing": self.temperature,
+            "standard_error": self.error,
+            "width": self.width,
+            "exact": exact,
+            "relative_deviation": self.temperature / exact - 1,
+            "within_two_standard_errors": self.contains(exact),
+        }
+
+    def sentence(self, exact: float) -> str:
+        """Return the result for people."""
+        side = "contains" if self.contains(exact) else "does not contain"
+        return (
+            f"The output crosses one half at {self}; exact: {exact:.4f} (Onsager). "
+            f"That is {self.temperature / exact - 1:+.2%} off, and the 95 % interval {side} it."
+        )
 
     def step(self, temperatures: ArrayLike) -> NDArray[np.float64]:
         """Return the fitted step at some temperatures."""
