@@ -16,11 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what counts when running
+    from napari_microcnn.config import ClassifierTrainConfig as ClassifierTrainConfig
+    from napari_microcnn.config import ClassifyConfig as ClassifyConfig
     from napari_microcnn.config import ClassInfo as ClassInfo
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
     from napari_microcnn.data.files import read_annotated as read_annotated
+    from napari_microcnn.data.gathering import collect as collect
     from napari_microcnn.data.pictures import make_ising as make_ising
     from napari_microcnn.data.pictures import make_pictures as make_pictures
     from napari_microcnn.data.pictures import make_steel as make_steel
@@ -38,16 +41,24 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.measure.regions import remove_regions as remove_regions
     from napari_microcnn.micrograph import Calibration as Calibration
     from napari_microcnn.micrograph import Micrograph as Micrograph
+    from napari_microcnn.models import Classifier as Classifier
     from napari_microcnn.models import Model as Model
+    from napari_microcnn.models import load_classifier as load_classifier
     from napari_microcnn.models import load_model as load_model
+    from napari_microcnn.models import open_model as open_model
+    from napari_microcnn.models import save_classifier as save_classifier
     from napari_microcnn.models import save_model as save_model
     from napari_microcnn.models.shipped import shipped_models as shipped_models
+    from napari_microcnn.predict.classify import classify as classify
+    from napari_microcnn.predict.judging import evaluate as evaluate
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
     from napari_microcnn.synth import ising as ising
     from napari_microcnn.synth import polycrystal as polycrystal
     from napari_microcnn.synth import steel as steel
+    from napari_microcnn.train.classifier import cross_validate as cross_validate
+    from napari_microcnn.train.classifier import train_classifier as train_classifier
     from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
 
 _HOME = {
@@ -84,6 +95,17 @@ _HOME = {
     "merge_objects": "measure.editing",
     "remove_regions": "measure.regions",
     "annotation_of_objects": "measure.feedback",
+    "ClassifierTrainConfig": "config",
+    "ClassifyConfig": "config",
+    "collect": "data.gathering",
+    "Classifier": "models",
+    "load_classifier": "models",
+    "save_classifier": "models",
+    "open_model": "models",
+    "train_classifier": "train.classifier",
+    "cross_validate": "train.classifier",
+    "classify": "predict.classify",
+    "evaluate": "predict.judging",
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
