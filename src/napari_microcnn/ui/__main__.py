@@ -9,7 +9,7 @@ import napari
 from qtpy.QtCore import QTimer
 
 PLUGIN = "napari-microcnn"
-DOCKS = ("Synthesize", "Segment", "Annotate & train", "Correct", "Classify", "Convolution lab", "Export")
+DOCKS = ("Synthesize", "Segment", "Annotate & train", "Correct", "Classify", "Convolution lab", "Explain", "Export")
 
 _SETTLED = 300
 """Milliseconds until the docks have found their place."""

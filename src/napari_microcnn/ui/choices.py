@@ -18,7 +18,7 @@ from napari_microcnn.ui.session import Session
 
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
 _OPEN = "Open file …"
-_AIDS = ("uncertainty", "region", "selection")
+_AIDS = ("uncertainty", "region", "selection", "heat", "influence")
 """Roles of layers that only show something: nobody works on them."""
 
 
@@ -114,15 +114,15 @@ class ModelChoice(_Menu):
         Text of an entry that stands for no model, if there should be one.
     follow : bool
         Whether a model that is new is chosen at once.
-    kind : {"segmenter", "classifier"}
-        Which models are offered.
+    kind : {"segmenter", "classifier"} or None
+        Which models are offered; None: both.
     """
 
     model_changed = Signal()
     failed = Signal(str)
 
     def __init__(
-        self, session: Session, *, scratch: str | None = None, follow: bool = True, kind: str = "segmenter"
+        self, session: Session, *, scratch: str | None = None, follow: bool = True, kind: str | None = "segmenter"
     ) -> None:
         super().__init__()
         self._session = session
@@ -154,14 +154,14 @@ class ModelChoice(_Menu):
         except ValueError as error:
             self.failed.emit(str(error))
             return
-        if model.kind != self._kind:
+        if self._kind not in (None, model.kind):
             self.failed.emit(f"{model.name!r} is a {model.kind}; open a {self._kind} here.")
             return
         self._session.add(model)
         self.choose(model.path)
 
     def _fill(self, keep: ModelFile | None) -> None:
-        models = [model for model in self._session.models if model.kind == self._kind]
+        models = [model for model in self._session.models if self._kind in (None, model.kind)]
         self._models = [*models, None] if self._scratch else [*models]
         self.blockSignals(True)
         self.clear()
@@ -184,7 +184,7 @@ class ModelChoice(_Menu):
         self.model_changed.emit()
 
     def _added(self, model: ModelFile) -> None:
-        if model.kind == self._kind:
+        if self._kind in (None, model.kind):
             self._fill(model if self._follow else self.model)
 
     def _activated(self, index: int) -> None:
