@@ -223,7 +223,7 @@ def test_the_anatomy_of_a_network_is_drawn(qtbot: Any, viewer: Any, dock: LabDoc
     qtbot.waitUntil(lambda: "96 x 96" in dock.anatomy.totals.text() and not dock.anatomy.busy, timeout=60_000)
     assert dock.anatomy.totals.text().endswith("of 1 x 96 x 96, as this network needs it.")
     assert [stage.shape for stage in dock.anatomy.view._stages[:2]] == [(6, 92, 92), (6, 46, 46)]
-    assert dock.anatomy.view.grab().toImage().pixelColor(33, 19).name() == "#56b4e9"
+    assert dock.anatomy.view.grab().toImage().pixelColor(33, 24).name() == "#56b4e9"
     dock.anatomy.network.setCurrentText("alexnet")
     qtbot.waitUntil(lambda: not dock.anatomy.busy, timeout=60_000)
     assert "256 x 6 x 6" in " ".join(" x ".join(map(str, stage.shape)) for stage in dock.anatomy.view._stages)

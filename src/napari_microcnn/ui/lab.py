@@ -15,7 +15,7 @@ from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
-from napari_microcnn.ui.lab_map import MAP, MapLayers, Plane, plane_of
+from napari_microcnn.ui.lab_map import MAP, MapLayers, Plane, limits_of, plane_of
 from napari_microcnn.ui.lab_sections import AnatomySection, CostSection
 from napari_microcnn.ui.lab_texts import size_lines, sum_line
 from napari_microcnn.ui.lab_views import KernelTable, StepView
@@ -42,6 +42,7 @@ class LabDock(Dock):
         self.channel.setToolTip("Every channel of the image has its own kernel; the results are summed")
         self.table = KernelTable()
         self.form = SettingsForm(LabConfig, ("size", "stride", "padding", "bias", "relu", "pooling", "window"))
+        self.form.layout().labelForField(self.form.widget("relu")).setText("ReLU")
         self.sizes = quiet()
         self.step_button = QPushButton("Step by step")
         self.step_button.setCheckable(True)
@@ -82,9 +83,11 @@ class LabDock(Dock):
         self._steps_shown: tuple[QWidget, ...] = (self.position, self.step_view, self.sum_line)
         for widget in self._steps_shown:
             self.body.addWidget(widget)
-        self.body.addWidget(Folded("MLP against convolution", self.costs))
+        self.costs_section = Folded("MLP against convolution", self.costs)
+        self.body.addWidget(self.costs_section)
         self.anatomy_section = Folded("Anatomy of a network", self.anatomy)
         self.body.addWidget(self.anatomy_section)
+        self.body.addStretch(1)
 
     def _connect(self) -> None:
         self.image.layer_changed.connect(self._image_changed)
@@ -138,8 +141,7 @@ class LabDock(Dock):
         self.attempt(self.draw)
 
     def _show_map(self, values: np.ndarray) -> None:
-        limits = np.array([self._pooled.min(), self._pooled.max()])
-        self._maps.show(self.image.layer, self._plane, values, self.form.value(), limits)
+        self._maps.show(self.image.layer, self._plane, values, self.form.value(), limits_of(self._pooled))
 
     # The kernel
 

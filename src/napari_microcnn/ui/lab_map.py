@@ -16,6 +16,7 @@ from napari_microcnn.ui.preview import LARGEST, region_in_view
 MAP, WINDOW = "feature map", "kernel window"
 _GAP = 0.04
 """Between image and map, as share of the image's width."""
+_SAMPLE, _SHARES = 128, (0.5, 99.5)
 _COLOURS = ["#e69f00", "#56b4e9"]
 
 
@@ -95,7 +96,7 @@ class MapLayers:
             layer.data = data
             return
         place = {name: value[-2:] for name, value in layers.placed_like(image).items()}
-        width = max(0.2, min(image.data.shape[:2]) / 400)
+        width = max(0.2, min(layers.shape_of(image)[-2:]) / 150)
         with layers.keeping_active(self._viewer):
             self._viewer.add_shapes(
                 data,
@@ -123,6 +124,12 @@ class MapLayers:
     def _shift(self, image: Image) -> float:
         """Return how far to the right of the image its map lies, in pixels of the image."""
         return round(layers.shape_of(image)[-1] * (1 + _GAP))
+
+
+def limits_of(values: np.ndarray) -> np.ndarray:
+    """Return between which values to stretch the greys: nearly all of a sample, not the few at the padded edge."""
+    thin = max(1, min(values.shape) // _SAMPLE)
+    return np.percentile(values[::thin, ::thin], _SHARES)
 
 
 def _geometry(config: LabConfig) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from napari_microcnn.events import Finished, Job
 
 SEGMENTER = "U-Net (segmenter)"
 NETWORKS = (*get_args(Architecture), SEGMENTER)
-_FOLDED = {"batch normalisation": "normalisation", "ReLU": "ReLU", "Tanh": "tanh"}
+_FOLDED = {"batch normalisation": "norm", "ReLU": "ReLU", "Tanh": "tanh"}
 """Layers that change no shape and stand in the line of the one before, and their short names."""
 
 
@@ -114,7 +114,8 @@ def _stages(rows: Sequence[Any]) -> list[Stage]:
 
 
 def _described(row: Any) -> str:
+    kind = str(row.kind).replace("convolution", "conv")
     if row.kernel is None:
-        return str(row.kind)
+        return kind
     stride = f" / {row.stride[0]}" if row.stride is not None and row.stride[0] > 1 else ""
-    return f"{row.kind} {row.kernel[0]} x {row.kernel[1]}{stride}"
+    return f"{kind} {row.kernel[0]} x {row.kernel[1]}{stride}"

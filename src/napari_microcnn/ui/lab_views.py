@@ -14,10 +14,10 @@ from napari_microcnn.explain.kernels import Step
 from napari_microcnn.ui.lab_tasks import Stage
 from napari_microcnn.ui.lab_texts import number
 
-_CELL, _ROW, _TITLE = 24, 38, 16
+_CELL, _ROW, _LINE, _TITLE = 24, 48, 14, 16
 _POSITIVE, _NEGATIVE = QColor("#e69f00"), QColor("#56b4e9")
 _BLOCKS = {
-    "convolution": "#56b4e9",
+    "conv": "#56b4e9",
     "transposed": "#0072b2",
     "max": "#d55e00",
     "average": "#d55e00",
@@ -109,7 +109,7 @@ class StepView(QWidget):
         """Draw both grids side by side."""
         painter = QPainter(self)
         gap = 10
-        width = (self.width() - gap) / 2
+        width = (self.width() - gap - 1) / 2  # the last line is a pixel wide
         for index, (title, values) in enumerate(self._grids):
             left = index * (width + gap)
             painter.setPen(self.palette().color(self.foregroundRole()))
@@ -171,7 +171,7 @@ class AnatomyView(QWidget):
         ink = self.palette().color(self.foregroundRole())
         painter.setPen(ink)
         painter.setFont(self.font())
-        text = QRectF(74, top + 2, self.width() - 76, _ROW / 2)
+        text = QRectF(72, top + 3, self.width() - 72, _LINE)
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         kind = painter.fontMetrics().elidedText(stage.kind, Qt.TextElideMode.ElideRight, int(text.width()))
         painter.drawText(text, flags, kind)
@@ -179,7 +179,8 @@ class AnatomyView(QWidget):
         faint = QColor(ink)
         faint.setAlphaF(0.7)
         painter.setPen(faint)
-        painter.drawText(text.translated(0, _ROW / 2 - 3), flags, described(stage))
+        for index, line in enumerate(described(stage), 1):
+            painter.drawText(text.translated(0, index * _LINE), flags, line)
 
 
 def block_size(shape: Sequence[int]) -> tuple[float, float]:
@@ -188,10 +189,8 @@ def block_size(shape: Sequence[int]) -> tuple[float, float]:
     return 6 + 5 * min(math.log2(side), 12), 4 + 2.4 * min(math.log2(channels), 12)
 
 
-def described(stage: Stage) -> str:
-    """Return shape, parameters and receptive field of a stage in one line."""
-    parts = [" x ".join(str(length) for length in stage.shape)]
-    if stage.parameters:
-        parts.append(f"{stage.parameters:,} parameters")
-    parts.append("sees all" if stage.sees is None else f"sees {stage.sees[0]} px")
-    return "  ·  ".join(parts)
+def described(stage: Stage) -> list[str]:
+    """Return shape and receptive field of a stage in one line, and its parameters in another."""
+    shape = " x ".join(str(length) for length in stage.shape)
+    lines = [f"{shape}  ·  sees {'all of the image' if stage.sees is None else f'{stage.sees[0]} px'}"]
+    return [*lines, f"{stage.parameters:,} parameters"] if stage.parameters else lines
