@@ -57,8 +57,8 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.synth import ising as ising
     from napari_microcnn.synth import polycrystal as polycrystal
     from napari_microcnn.synth import steel as steel
-    from napari_microcnn.train.classifier import cross_validate as cross_validate
     from napari_microcnn.train.classifier import train_classifier as train_classifier
+    from napari_microcnn.train.cross_validation import cross_validate as cross_validate
     from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
 
 _HOME = {
@@ -103,7 +103,7 @@ _HOME = {
     "save_classifier": "models",
     "open_model": "models",
     "train_classifier": "train.classifier",
-    "cross_validate": "train.classifier",
+    "cross_validate": "train.cross_validation",
     "classify": "predict.classify",
     "evaluate": "predict.judging",
 }

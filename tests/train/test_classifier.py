@@ -20,7 +20,8 @@ from napari_microcnn.models.looking import fitted_temperature, probabilities
 from napari_microcnn.nets import UNet
 from napari_microcnn.nets.classifiers import build_classifier
 from napari_microcnn.train import classifier as module
-from napari_microcnn.train.classifier import cross_validate, train_classifier
+from napari_microcnn.train.classifier import train_classifier
+from napari_microcnn.train.cross_validation import cross_validate
 from napari_microcnn.train.looks import choose_looks, endless_batches
 from napari_microcnn.train.transfer import started
 

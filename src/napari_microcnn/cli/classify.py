@@ -65,7 +65,8 @@ def train(
     collection = gathered(sources)
     say(collection.describe() + ".")
 
-    from napari_microcnn.train.classifier import CrossValidation, cross_validate, train_classifier
+    from napari_microcnn.train.classifier import train_classifier
+    from napari_microcnn.train.cross_validation import CrossValidation, cross_validate
 
     crossed: CrossValidation | None = None
     if folds is not None:

@@ -131,7 +131,7 @@ def train(source: Source, config: ClassifierTrainConfig, folder: Path, name: str
 
 def cross_validate(source: Source, config: ClassifierTrainConfig, folds: int) -> Job[Judged]:
     """Judge the settings by k-fold cross-validation."""
-    from napari_microcnn.train.classifier import cross_validate as cross
+    from napari_microcnn.train.cross_validation import cross_validate as cross
 
     collection = gathered(source)
     yield Notice(collection.describe() + ".")
