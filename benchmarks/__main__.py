@@ -11,6 +11,7 @@ from pathlib import Path
 NAMES = (
     "imports",
     "skips",
+    "lab",
     "synth",
     "tiles",
     "grains",
