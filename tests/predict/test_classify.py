@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from napari_microcnn.config import ClassifierConfig, ClassifyConfig, ClassInfo
 from napari_microcnn.data.collections import ClassifiedImage, Collection, named_classes
+from napari_microcnn.data.orientations import orientations_of
 from napari_microcnn.events import Finished, Notice, Progress, result_of
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Classifier, ModelError, load_classifier, load_model, open_model, save_classifier
+from napari_microcnn.models.looking import image_logits, window_logits
 from napari_microcnn.nets.classifiers import build_classifier
 from napari_microcnn.predict.classify import classify
 from napari_microcnn.predict.judging import evaluate
@@ -198,3 +200,16 @@ def test_a_classifier_that_makes_no_sense_is_refused() -> None:
         Classifier(Brightness(), CLASSES[:1], 16)
     with pytest.raises(ModelError, match="takes windows of 64 pixels"):
         Classifier(build_classifier(ClassifierConfig(architecture="mlp", hidden=4)), CLASSES, 16)
+
+
+def test_many_windows_share_the_orientations() -> None:
+    orientations = orientations_of(flips=True, turns=True)
+    windows = np.random.default_rng(0).random((16, 1, 16, 16)).astype(np.float32)
+    net = Brightness().eval()
+    every = window_logits(net, windows[:2], orientations).mean(axis=0)
+    np.testing.assert_allclose(image_logits(net, windows[:2], orientations), every, atol=1e-6)
+    seen: list[int] = []
+    counting = nn.Sequential(net)
+    counting.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    image_logits(counting, windows, orientations)
+    assert seen == [4] * 8

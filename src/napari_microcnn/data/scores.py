@@ -64,9 +64,14 @@ class Predictions:
 
     @property
     def doubt(self) -> float:
-        """Standard error of the balanced accuracy, as if the micrographs were drawn at random."""
-        share = float(balanced_accuracy(self.confusion))
-        return float(np.sqrt(share * (1 - share) / len(set(self.micrographs))))
+        """Two standard errors of the balanced accuracy, as if the micrographs were drawn at random.
+
+        Of the share after one more image that is right and one that is wrong (Laplace's rule):
+        that three of three are right says little.
+        """
+        number = len(set(self.micrographs))
+        share = (number * float(balanced_accuracy(self.confusion)) + 1) / (number + 2)
+        return 2 * float(np.sqrt(share * (1 - share) / number))
 
     @classmethod
     def joined(cls, parts: Sequence[Predictions]) -> Predictions:

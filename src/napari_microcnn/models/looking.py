@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from napari_microcnn.data.orientations import Orientation
 
+LOOKS = 24
+"""Windows, counted in every orientation that they are seen in, that the class of an image costs at most."""
 COLDEST, HOTTEST = 0.05, 50.0
 """Bounds of the temperature."""
 
@@ -43,6 +45,34 @@ def window_logits(
         answers = [net(one.apply(part).contiguous(memory_format=torch.channels_last)).float() for one in orientations]
         found.append(torch.stack(answers).mean(dim=0).cpu())
     return torch.cat(found).numpy()
+
+
+def image_logits(
+    net: nn.Module, windows: NDArray[np.float32], orientations: Sequence[Orientation], batch: int = 64
+) -> NDArray[np.float32]:
+    """Return the mean logits, (K,), of the windows of one image.
+
+    Of few windows each is seen in all orientations; of many each in some of them, all orientations
+    alike often, so that an image costs about `LOOKS` windows at most.
+
+    Parameters
+    ----------
+    net, windows, orientations, batch
+        As for `window_logits`.
+    """
+    count = len(windows)
+    each = min(len(orientations), max(1, -(-LOOKS // count)))
+    numbers = np.arange(count * each) % len(orientations)
+    owners = np.repeat(np.arange(count), each)
+    total: NDArray[np.float32] | None = None
+    for number, one in enumerate(orientations):
+        chosen = owners[numbers == number]
+        if len(chosen):
+            part = window_logits(net, windows[chosen], (one,), batch).sum(axis=0)
+            total = part if total is None else total + part
+    if total is None:
+        raise ValueError("There is no window to look at.")
+    return np.asarray(total / len(numbers))
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from napari_microcnn.device import resolve_device
 from napari_microcnn.events import Event, Finished, Job, Notice, Progress
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Classifier, load_classifier
-from napari_microcnn.models.looking import probabilities, window_logits
+from napari_microcnn.models.looking import image_logits, probabilities, window_logits
 
 WINDOWS = 16
 """Of an image at most so many windows are looked at for its class."""
@@ -109,8 +109,8 @@ def classify(
 ) -> Job[Classification]:
     """Give an image, or every plane of a stack, a class.
 
-    Up to 16 windows, evenly spread over the image, are looked at in every orientation that leaves
-    the class as it is; their mean decides. With ``config.tiles`` every tile gets a class of its own.
+    Up to 16 windows, evenly spread over the image, are looked at in orientations that leave the
+    class as it is; their mean decides. With ``config.tiles`` every tile gets a class of its own.
 
     Parameters
     ----------
@@ -191,7 +191,8 @@ class _Looker:
 
     def answer(self, index: tuple[int, ...], prospect: Prospect) -> ClassifiedPlane:
         """Return the answer for a whole image."""
-        logits = self._logits(prospect.spread(WINDOWS)).mean(axis=0)
+        windows = prospect.spread(WINDOWS)
+        logits = image_logits(self._classifier.net, windows, self.orientations, self._config.batch)
         shares = probabilities(logits, self._classifier.temperature)
         return ClassifiedPlane(index, int(self._ids[shares.argmax()]), shares)
 

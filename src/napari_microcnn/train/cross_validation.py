@@ -17,7 +17,7 @@ from napari_microcnn.data.partition import folds as deal_out
 from napari_microcnn.data.scores import Predictions, accuracy, balanced_accuracy, macro_f1
 from napari_microcnn.events import Finished, Job, Progress
 from napari_microcnn.models import Classifier
-from napari_microcnn.models.looking import probabilities, window_logits
+from napari_microcnn.models.looking import image_logits, probabilities
 from napari_microcnn.train.classifier import train_classifier
 
 _WINDOWS = 9
@@ -101,10 +101,7 @@ def _predicted(classifier: Classifier, collection: Collection, chosen: NDArray[n
     orientations = orientations_of(classifier.flips, classifier.turns)
     view = classifier.view
     logits = np.stack(
-        [
-            window_logits(classifier.net, view.of(image.pixels).spread(_WINDOWS), orientations).mean(axis=0)
-            for image in images
-        ]
+        [image_logits(classifier.net, view.of(image.pixels).spread(_WINDOWS), orientations) for image in images]
     )
     return Predictions(
         tuple(image.name for image in images),

@@ -187,5 +187,9 @@ class ImageValidator:
         return float(-np.log(plain.clip(1e-12)).mean()), float(balanced_accuracy(self.predictions.confusion))
 
     def doubt(self) -> float:
-        """Return one standard error of the balanced accuracy: smaller differences say nothing."""
-        return max(0.02, self.predictions.doubt)
+        """Return which difference of the balanced accuracy says nothing yet.
+
+        Within it later epochs are preferred: their weights have settled, and of few micrographs
+        the best epoch is the luckiest one.
+        """
+        return self.predictions.doubt
