@@ -16,9 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what counts when running
+    from napari_microcnn.config import ClassifierConfig as ClassifierConfig
     from napari_microcnn.config import ClassifierTrainConfig as ClassifierTrainConfig
     from napari_microcnn.config import ClassifyConfig as ClassifyConfig
     from napari_microcnn.config import ClassInfo as ClassInfo
+    from napari_microcnn.config import LabConfig as LabConfig
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
@@ -28,6 +30,9 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.data.pictures import make_pictures as make_pictures
     from napari_microcnn.data.pictures import make_steel as make_steel
     from napari_microcnn.events import result_of as result_of
+    from napari_microcnn.explain.kernels import convolve as convolve
+    from napari_microcnn.explain.kernels import kernel as kernel
+    from napari_microcnn.explain.kernels import pool as pool
     from napari_microcnn.io.export import export_segmentation as export_segmentation
     from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.read import read_micrograph as read_micrograph
@@ -49,6 +54,9 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.models import save_classifier as save_classifier
     from napari_microcnn.models import save_model as save_model
     from napari_microcnn.models.shipped import shipped_models as shipped_models
+    from napari_microcnn.nets import build_classifier as build_classifier
+    from napari_microcnn.nets import layers as layers
+    from napari_microcnn.nets import receptive_fields as receptive_fields
     from napari_microcnn.predict.classify import classify as classify
     from napari_microcnn.predict.judging import evaluate as evaluate
     from napari_microcnn.predict.segment import Segmentation as Segmentation
@@ -106,6 +114,14 @@ _HOME = {
     "cross_validate": "train.cross_validation",
     "classify": "predict.classify",
     "evaluate": "predict.judging",
+    "ClassifierConfig": "config",
+    "LabConfig": "config",
+    "build_classifier": "nets",
+    "layers": "nets",
+    "receptive_fields": "nets",
+    "kernel": "explain.kernels",
+    "convolve": "explain.kernels",
+    "pool": "explain.kernels",
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
