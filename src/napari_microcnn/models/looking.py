@@ -16,6 +16,8 @@ LOOKS = 24
 """Windows, counted in every orientation that they are seen in, that the class of an image costs at most."""
 COLDEST, HOTTEST = 0.05, 50.0
 """Bounds of the temperature."""
+SPREAD = 0.5
+"""Standard deviation of its logarithm that is expected beforehand."""
 
 
 @torch.inference_mode()
@@ -85,8 +87,8 @@ def fitted_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) ->
     """Return the temperature at which the probabilities of held-out images are as often right as they say.
 
     The one number that logits are divided by (Guo et al., ICML 2017), found by maximum likelihood.
-    Targets of (n + 1/2) / (n + 1) instead of one, as Platt's but with the prior of Jeffreys, keep it
-    finite where all images are right.
+    Targets of (n + 1/2) / (n + 1) instead of one, as Platt's but with the prior of Jeffreys, and a
+    lognormal prior around one keep it sensible where few images are held out, or all are right.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ def fitted_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) ->
     wanted = torch.from_numpy(targets)
 
     def loss(logarithm: float) -> float:
-        return float(-(wanted * torch.log_softmax(exact / np.exp(logarithm), dim=1)).sum())
+        likelihood = float((wanted * torch.log_softmax(exact / np.exp(logarithm), dim=1)).sum())
+        return (logarithm / SPREAD) ** 2 / 2 - likelihood
 
     found = optimize.minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
     return float(np.exp(found.x))
