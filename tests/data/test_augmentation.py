@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 
 from napari_microcnn.data import IGNORE
-from napari_microcnn.data.augmentation import augment, change_intensities, sampling_grid, source_side
+from napari_microcnn.data.augmentation import (
+    MILD,
+    SEVERE,
+    Disturbance,
+    augment,
+    change_intensities,
+    sampling_grid,
+    source_side,
+)
 
 PATCH = 32
 SIDE = source_side(PATCH)
@@ -83,3 +91,29 @@ def test_many_channels_change_independently() -> None:
     images = torch.zeros(8, 3, SIDE, SIDE)
     changed = change_intensities(images, generator())
     assert changed.mean(dim=(2, 3)).std(dim=1).min() > 0.01
+
+
+def roughness(images: torch.Tensor) -> torch.Tensor:
+    """Return the mean step from pixel to pixel, in units of the standard deviation, of every image."""
+    return images.diff(dim=-1).abs().mean(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
+
+
+def test_severe_disturbances_blur_and_roughen_more_than_mild_ones() -> None:
+    torch.manual_seed(0)
+    grain = torch.nn.functional.avg_pool2d(torch.randn(200, 1, 48, 48), 5, 1, 2)
+    mild, severe = (roughness(change_intensities(grain, generator(), one)) for one in (MILD, SEVERE))
+    assert severe.min() < 0.9 * mild.min()
+    assert severe.max() > 1.5 * mild.max()
+
+
+def test_blurred_steps_are_less_steep() -> None:
+    step = (torch.arange(48) >= 24).float().expand(300, 1, 48, 48)
+    changed = change_intensities(step, generator(), Disturbance(blur=3.0, noise=0.0))
+    height = changed[..., 40:].mean(dim=(1, 2, 3)) - changed[..., :8].mean(dim=(1, 2, 3))
+    slope = changed.diff(dim=-1).abs().amax(dim=(1, 2, 3)) / height.abs()
+    assert slope.min() < 0.4
+
+
+def test_dull_patches_get_other_greys_too() -> None:
+    flat = 0.01 * torch.randn(100, 1, SIDE, SIDE, generator=generator())
+    assert change_intensities(flat, generator()).mean(dim=(1, 2, 3)).std() > 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -72,8 +73,47 @@ def sampling_grid(count: int, side: int, patch: int, generator: torch.Generator)
     return torch.einsum("hwj,nij->nhwi", places, matrix)
 
 
-def change_intensities(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change gamma, contrast, brightness, shading, sharpness and noise of normalised images, each at random."""
+@dataclass(frozen=True)
+class Disturbance:
+    """How much worse than the training image others may be.
+
+    Attributes
+    ----------
+    blur : float
+        Largest standard deviation of the blur, in pixels; half as often as blurred, patches are sharpened.
+    noise : float
+        Largest standard deviation of the noise, as a multiple of that of the patch.
+    """
+
+    blur: float
+    noise: float
+
+
+MILD = Disturbance(blur=0.9, noise=0.3)
+"""For few strokes: of a handful of annotated spots more would leave nothing to learn from."""
+
+SEVERE = Disturbance(blur=1.8, noise=1.0)
+"""For masks, which are plenty."""
+
+OVERALL = 0.4
+"""Spread of gain (of its logarithm) and offset: centre and scale of an image hang on what else it shows, so that the
+same phase has other values in another image."""
+
+_BLURRED, _SHARPENED, _NOISY = 0.3, 0.2, 0.5
+"""Shares of the patches."""
+
+
+def change_intensities(images: Tensor, generator: torch.Generator, disturbance: Disturbance = MILD) -> Tensor:
+    """Change gamma, contrast, brightness, shading, sharpness and noise of normalised images, each at random.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W) float32
+    generator : torch.Generator
+        On the device of the images.
+    disturbance : Disturbance
+        How strong blur and noise may get.
+    """
     count, channels, *size = images.shape
     device = images.device
 
@@ -83,7 +123,7 @@ def change_intensities(images: Tensor, generator: torch.Generator) -> Tensor:
     def uniform() -> Tensor:
         return torch.rand(count, 1, 1, 1, generator=generator, device=device)
 
-    # All changes are measured against the contrast of the patch itself: where a databar or a bright
+    # Shading and noise are measured against the contrast of the patch itself: where a databar or a bright
     # particle elsewhere sets the scale of the image, it is small, and must not drown.
     spread = images.std(dim=(2, 3), keepdim=True).clamp(0.05, 1)
     mean = images.mean(dim=(2, 3), keepdim=True)
@@ -92,7 +132,25 @@ def change_intensities(images: Tensor, generator: torch.Generator) -> Tensor:
     shading = functional.interpolate(normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
     images = mean + (bent - mean) * torch.exp(0.2 * normal(channels, 1, 1))
     images = images + spread * (0.25 * normal(channels, 1, 1) + 0.2 * uniform() * shading)
-    blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    # A negative share sharpens: the microscope may have been in better focus elsewhere.
-    images = torch.lerp(images, blurred, (1.6 * uniform() - 0.6) * (uniform() < 0.5))
-    return images + spread * normal(channels, *size) * (0.3 * uniform() * (uniform() < 0.5))
+    images = _change_sharpness(images, disturbance.blur * uniform(), uniform(), uniform())
+    images = images + spread * normal(channels, *size) * (disturbance.noise * uniform() * (uniform() < _NOISY))
+    return mean + (images - mean) * torch.exp(OVERALL * normal(1, 1, 1)) + OVERALL * normal(1, 1, 1)
+
+
+def _change_sharpness(images: Tensor, sigma: Tensor, choice: Tensor, amount: Tensor) -> Tensor:
+    """Blur some images, and sharpen others: the microscope may have been in better focus elsewhere."""
+    blurred = _blur(images, sigma.flatten())
+    sharpened = images + 0.6 * amount * (images - blurred)
+    return torch.where(choice < _BLURRED, blurred, torch.where(choice < _BLURRED + _SHARPENED, sharpened, images))
+
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur every image with a Gaussian of its own standard deviation, (N,) in pixels."""
+    channels, *size = images.shape[1:]
+    reach = 5
+    line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-(line**2) / (2 * sigma.clamp_min(0.05)[:, None] ** 2))
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)[:, None]
+    stacked = functional.pad(images.reshape(1, -1, *size), (reach,) * 4, mode="replicate")
+    stacked = functional.conv2d(stacked, kernel[..., None], groups=len(kernel))
+    return functional.conv2d(stacked, kernel[..., None, :], groups=len(kernel)).reshape(images.shape)

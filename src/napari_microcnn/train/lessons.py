@@ -15,7 +15,7 @@ from torch import Tensor
 import napari_microcnn
 from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
 from napari_microcnn.data import Annotated
-from napari_microcnn.data.augmentation import change_intensities, move
+from napari_microcnn.data.augmentation import MILD, SEVERE, change_intensities, move
 from napari_microcnn.data.patches import PatchSampler, Source
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model
@@ -148,7 +148,7 @@ def _batches(
         images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
         if config.augment:
             images, targets = move(images, targets, patch, generator)
-            yield change_intensities(images, generator), (targets, images)
+            yield change_intensities(images, generator, SEVERE if config.dense else MILD), (targets, images)
         else:
             yield images, (targets.long(), images)
 
