@@ -10,6 +10,8 @@ from pathlib import Path
 
 NAMES = (
     "imports",
+    "receptive",
+    "pointing",
     "skips",
     "lab",
     "synth",

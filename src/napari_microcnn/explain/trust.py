@@ -79,7 +79,7 @@ class SanityCheck:
             return f"Random weights change the map (rank correlation {last:.2f}): it tells of what was learnt."
         return (
             f"Random weights give nearly the same map (rank correlation {last:.2f}): it shows the image and not what "
-            f"was learnt. Do not trust it; try Grad-CAM."
+            f"was learnt. Do not trust it; try another method or a deeper layer."
         )
 
 

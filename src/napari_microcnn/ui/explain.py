@@ -67,6 +67,7 @@ class ExplainDock(Dock):
         for tab in (self.heat, self.maps, self.field, self.trust):
             self.tabs.addTab(tab, tab.name)
         self.body.addWidget(self.tabs)
+        self.body.addStretch(1)
         only_current_takes_room(self.tabs)
 
     def _connect(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -60,6 +61,7 @@ class Tab(QWidget):
         self.dock = dock
         self.inside = QVBoxLayout(self)
         self.inside.setContentsMargins(4, 6, 4, 4)
+        self.inside.setAlignment(Qt.AlignmentFlag.AlignTop)
 
     def run(self) -> None:
         """Start what the tab is about; ValueError with one sentence on what the user should do first."""
@@ -203,7 +205,7 @@ class MapsTab(Tab):
 
     def _show_map(self, image: Image, role: str, found: np.ndarray) -> None:
         if image in self.dock.viewer.layers:
-            put_heat(self.dock.viewer, role, found, image, None, {}, "viridis")
+            put_heat(self.dock.viewer, role, found, image, None, {})
         self.dock.say("Done.")
 
     def _show_exciting(self, image: Image, role: str, found: np.ndarray) -> None:
@@ -269,7 +271,7 @@ class FieldTab(Tab):
         viewer = self.dock.viewer
         if image in viewer.layers:
             about = {"layer": found.layer, "effective": found.effective}
-            put_heat(viewer, INFLUENCE, found.influence, image, None, about, "viridis")
+            put_heat(viewer, INFLUENCE, found.influence, image, None, about, "green")
             put_box(viewer, found.box, image)
         known = layers.calibration_of(image)
 

@@ -12,7 +12,7 @@ from napari_microcnn.ui import layers
 
 HEAT, INFLUENCE, FIELD = "heat", "influence", "receptive field"
 _SIGNED = "PiYG"
-_FIELD = {"face_color": "transparent", "edge_color": "#ffd92f", "edge_width": 1}
+_FIELD = {"face_color": "transparent", "edge_color": "#ffd92f", "edge_width": 3}
 
 
 def put_heat(
