@@ -19,7 +19,7 @@ def run() -> Table:
     """Teach with all configurations, and only with those far from the critical temperature."""
     table = Table(
         "Phase transition of our own configurations, 64 x 64, three networks of a minute each",
-        ("learnt from configurations", "crossing", "Onsager", "off", "in the 95 % interval", "seconds", "bar"),
+        ("learnt from configurations", "crossing, 95 %", "Onsager", "off", "within the error bar", "seconds", "bar"),
     )
     for name, gap in CASES:
         start = time.perf_counter()

@@ -92,3 +92,18 @@ def test_mistakes_are_told(tmp_path, capsys, words: list[str], told: str) -> Non
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_phase_transition_is_told_beside_onsager(tmp_path, capsys) -> None:
+    words = "classify transition --side 16 --temperatures 7 --repeats 8 --sweeps 10 --networks 1 --epochs 8 -o"
+    assert main([*words.split(), str(tmp_path)]) == 0
+    *_, sentence = capsys.readouterr().out.splitlines()
+    assert sentence.startswith("The output crosses one half at ")
+    assert "exact: 2.2692 (Onsager)" in sentence
+    assert all((tmp_path / name).exists() for name in ("transition.png", "network-1.safetensors"))
+    told = json.loads((tmp_path / "transition.json").read_text())
+    assert told["exact"] == pytest.approx(2.269185, abs=1e-6)
+    assert told["lattice"]["side"] == 16
+    rows = list(csv.DictReader((tmp_path / "outputs.csv").read_text().splitlines()))
+    assert len(rows) == 56
+    assert all(0 <= float(row["p(above), network 1"]) <= 1 for row in rows)

@@ -14,6 +14,7 @@ from napari_microcnn.io.samples import (
     NANOPOROUS_CLASSES,
     NANOPOROUS_REGION,
     NANOPOROUS_ROWS,
+    ising_samples,
     nanoporous,
     nanoporous_region,
     sample_path,
@@ -71,3 +72,21 @@ def test_samples_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.Mon
     installed.touch()
     monkeypatch.setattr(samples, "__file__", str(tmp_path / "napari_microcnn" / "io" / "samples.py"))
     assert sample_path("mine.tif") == installed
+
+
+def test_configurations_go_from_cold_to_hot() -> None:
+    images, temperatures = ising_samples()
+    assert images.shape == (200, 64, 64)
+    assert images.dtype == np.uint8
+    assert set(np.unique(images)) == {0, 255}
+    assert (np.diff(temperatures) >= 0).all()
+    # Neighbours are alike in the cold, and know little of each other in the heat.
+    alike = (images == np.roll(images, 1, axis=1)).mean(axis=(1, 2))
+    assert alike[temperatures < 1.5].min() > 0.9 > 0.75 > alike[temperatures > 4].max()
+    with np.load(sample_path("ising/ising.npz")) as data:
+        np.testing.assert_array_equal(data["label"] == 1, temperatures > 2.26919)
+
+
+def test_configurations_tell_source_and_licence() -> None:
+    assert "MIT" in sample_path("ising/SOURCE.md").read_text()
+    assert "Stefan Sandfeld" in sample_path("ising/LICENSE.txt").read_text()

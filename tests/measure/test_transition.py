@@ -22,7 +22,7 @@ def test_the_step_is_found_where_it_is() -> None:
     assert found.width == pytest.approx(0.16, rel=0.05)
     assert found.temperatures.shape == found.means.shape == found.spreads.shape == (41,)
     assert found.step(found.temperature) == pytest.approx(0.5)
-    assert f"{found}" == f"{found.temperature:.4f} ± {found.error:.4f}"
+    assert f"{found}" == f"{found.temperature:.4f} ± {2 * found.error:.4f}"
 
 
 def test_the_error_bar_is_the_spread_of_repetitions() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from napari_microcnn.config import SteelConfig, VoronoiConfig
+from napari_microcnn.config.transition import TransitionConfig
 from napari_microcnn.synth import ising, polycrystal, steel
+from napari_microcnn.ui.layers import KEY
 from napari_microcnn.ui.synthesize import SynthesizeDock
 
 NAMES = ["synthetic image", "synthetic grains", "synthetic boundaries", "synthetic triple points"]
@@ -121,6 +123,8 @@ def test_lattices_are_drawn_from_cold_to_hot_and_told_beside_onsager(
     drawn()
     made = sorted((ising(dock.lattice.settings(), seed) for seed in (2, 3, 4)), key=lambda one: one.temperature)
     np.testing.assert_array_equal(viewer.layers["synthetic Ising"].data, np.stack([one.image for one in made]))
+    known = viewer.layers["synthetic Ising"].metadata[KEY]
+    assert known["plane_classes"] == ["below", "above", "above"]
     for plane, exact in ((0, "(Onsager -1.997)"), (2, "(Yang 0.000)")):
         viewer.dims.set_current_step(0, plane)
         assert f"T = {made[plane].temperature:.3f} · energy {made[plane].energy:.3f}" in dock.status.text()
@@ -175,3 +179,38 @@ def test_a_folder_that_cannot_be_written_is_told(
     assert len(told) == 1
     assert "file" in told[0]
     assert dock.run_button.isEnabled()
+
+
+def test_the_transition_is_found_and_drawn_beside_onsager(
+    dock: SynthesizeDock, finish: Callable[[Any], None], tmp_path: Path, told: list[str]
+) -> None:
+    dock.material_menu.setCurrentText("Ising lattices")
+    for name, value in {"side": 16, "temperatures": 7, "sweeps": 10}.items():
+        dock.lattice.form.widget(name).setValue(value)
+    section = dock.transition
+    section.form.set_value(TransitionConfig(repeats=6, networks=1, epochs=8))
+    dock.folder.folder = tmp_path
+    section.button.click()
+    section.button.click()
+    assert told == ["A job of this dock is running; find the transition when it has ended."]
+    finish(dock)
+    found = section.plot.shown
+    assert found is not None, dock.status.text()
+    assert section.plot.exact.value() == pytest.approx(2.2692, abs=1e-4)
+    assert section.plot.band.getRegion() == pytest.approx(
+        (found.place - 2 * found.error, found.place + 2 * found.error)
+    )
+    assert "crosses one half at" in dock.status.text()
+    assert {path.name for path in (tmp_path / "transition").iterdir()} == {
+        "outputs.csv", "transition.csv", "transition.json", "transition.png", "phases-1.safetensors",
+    }  # fmt: skip
+    assert "phases-1" in [model.name for model in dock.session.models]
+
+
+def test_the_transition_belongs_to_lattices(dock: SynthesizeDock, told: list[str]) -> None:
+    assert dock.transition.isHidden() or dock.transition.parentWidget().parentWidget().isHidden()
+    dock.material_menu.setCurrentText("Ising lattices")
+    assert not dock.transition.parentWidget().parentWidget().isHidden()
+    dock.lattice.form.widget("coldest").setValue(5)
+    dock.transition.button.click()
+    assert "lies above the highest" in told[0]

@@ -42,6 +42,14 @@ def test_samples_open(viewer: Any, key: str) -> None:
     assert len(shapes) == 1
 
 
+@pytest.mark.parametrize(("key", "counts"), [("ising", {"below": 101, "above": 99}), ("steels", {"ferrite": 10})])
+def test_samples_to_classify_tell_their_classes(viewer: Any, key: str, counts: dict[str, int]) -> None:
+    (layer,) = viewer.open_sample(PLUGIN, key)
+    classes = layer.metadata[layers.KEY]["plane_classes"]
+    assert len(classes) == len(layer.data)
+    assert {name: classes.count(name) for name in counts} == counts
+
+
 def test_the_real_sample_is_calibrated_and_annotated(viewer: Any, open_dock: Callable[[str], Any]) -> None:
     dock = open_dock("Annotate & train")
     viewer.open_sample(PLUGIN, "nanoporous")

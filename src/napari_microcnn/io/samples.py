@@ -73,3 +73,18 @@ def nanoporous(*, databar: bool = False) -> tuple[Micrograph, np.ndarray[Any, An
 def nanoporous_region() -> np.ndarray[Any, Any]:
     """Return the mask painted by hand for `NANOPOROUS_REGION`: (256, 256) uint8, 1 = pore, 2 = ligament."""
     return read_labels(sample_path("nanoporous/nanoporous_region_mask.tif"))
+
+
+def ising_samples() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return configurations of the Ising model, from the coldest to the hottest.
+
+    Returns
+    -------
+    images : numpy.ndarray
+        (200, 64, 64) uint8: 255 = up, 0 = down.
+    temperatures : numpy.ndarray
+        (200,) float32, in units of the coupling.
+    """
+    with np.load(sample_path("ising/ising.npz"), allow_pickle=False) as data:
+        up = np.unpackbits(data["spins_packed"], axis=-1)
+        return np.where(up, 255, 0).astype(np.uint8), np.asarray(data["temperature"])

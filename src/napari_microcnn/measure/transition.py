@@ -15,7 +15,7 @@ _DRAWS = 400
 
 @dataclass(frozen=True, eq=False)
 class Transition:
-    """A transition found in the answers of a network.
+    """A transition found in the answers of a network; as text with its 95 % interval.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Transition:
     spreads: NDArray[np.float64]
 
     def __str__(self) -> str:
-        return f"{self.temperature:.4f} ± {self.error:.4f}"
+        return f"{self.temperature:.4f} ± {2 * self.error:.4f}"
 
     def contains(self, temperature: float) -> bool:
         """Whether a temperature lies within two standard errors."""
@@ -73,7 +73,7 @@ class Transition:
         side = "contains" if self.contains(exact) else "does not contain"
         return (
             f"The output crosses one half at {self}; exact: {exact:.4f} (Onsager). "
-            f"That is {self.temperature / exact - 1:+.2%} off, and the 95 % interval {side} it."
+            f"That is {self.temperature / exact - 1:+.2%} off; the error bar (95 %) {side} it."
         )
 
     def step(self, temperatures: ArrayLike) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ After J. Carrasquilla and R. G. Melko, Nature Physics 13 (2017) 431.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from napari_microcnn.config import ClassifierTrainConfig, IsingConfig
 from napari_microcnn.config.transition import TransitionConfig
 from napari_microcnn.data.collections import ClassifiedImage, Collection, named_classes
 from napari_microcnn.data.orientations import orientations_of
-from napari_microcnn.events import Event, Finished, Job, Progress
+from napari_microcnn.events import Alive, ClassifierEpoch, Event, Finished, Job, Notice, Progress
 from napari_microcnn.models import Classifier
 from napari_microcnn.models.looking import probabilities, window_logits
 from napari_microcnn.synth import CRITICAL_TEMPERATURE, IsingConfiguration, ising
@@ -39,6 +40,10 @@ LATTICE_TRAINING = ClassifierTrainConfig(
 
 _TOLD_EVERY = 20
 _WINDOWS = 9
+_STEPS = 1000
+_MOST_TEMPERATURES = 10_000
+_SEEDS = 1_000_000
+"""Seeds of a study lie so far from those of the next one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +82,14 @@ def study_transition(lattice: IsingConfig, config: TransitionConfig | None = Non
     Parameters
     ----------
     lattice : IsingConfig
-        Size and temperatures.
+        Size and temperatures; what is learnt from covers their range evenly.
     config : TransitionConfig, optional
     seed : int
         Of everything random.
 
     Yields
     ------
-    Progress, Notice, BatchDone, ClassifierEpoch, Finished
+    Progress, Notice, Alive, Finished
         ``Finished`` holds a `Study`; `napari_microcnn.measure.transition.find_transition` tells where the
         outputs cross one half.
 
@@ -95,41 +100,72 @@ def study_transition(lattice: IsingConfig, config: TransitionConfig | None = Non
     """
     config = config or TransitionConfig()
     number = lattice.temperatures * config.repeats
-    total = config.networks + 1
-    judged = yield from _drawn(lattice, number, seed, number, "to judge by", (0, total))
+    stages = 1 + 2 * config.networks
+    # Few temperatures would move the transition to the middle between the two that enclose it.
+    spread = lattice.model_copy(update={"temperatures": min(number, _MOST_TEMPERATURES)})
+    judged = yield from _drawn(lattice, number, seed, 0, _Stage(0, stages, "Configurations to judge by"))
     classifiers = []
     for index in range(config.networks):
-        learnt = yield from _drawn(lattice, number, seed, (index + 2) * number, "to learn from", (index + 1, total))
-        minutes = config.minutes if config.epochs is None else None
-        settings = LATTICE_TRAINING.model_copy(
-            update={"minutes": minutes, "epochs": config.epochs, "seed": seed + index, "device": config.device}
-        )
-        with closing(train_classifier(_collection(learnt, config.gap), settings)) as job:
-            for event in job:
-                if isinstance(event, Finished):
-                    classifiers.append(event.result)
-                else:
-                    yield event
+        which = f"network {index + 1} of {config.networks}"
+        stage = _Stage(1 + 2 * index, stages, f"Configurations for {which}")
+        learnt = _collection((yield from _drawn(spread, number, seed, (index + 1) * number, stage)), config.gap)
+        stage = _Stage(2 + 2 * index, stages, f"Training {which}")
+        classifiers.append((yield from _taught(learnt, config, seed + index, stage)))
     outputs = []
     for classifier in classifiers:
         outputs.append(_probability_above(classifier, judged))
-        yield Progress(total, total, "Asking the networks")
+        yield Alive()
     at, energies, magnetisations = np.array([(one.temperature, one.energy, one.magnetisation) for one in judged]).T
     yield Finished(Study(tuple(classifiers), at, energies, magnetisations, np.stack(outputs)))
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """A part of the whole study."""
+
+    index: int
+    stages: int
+    message: str
+
+    def progress(self, share: float, more: str = "") -> Progress:
+        """Return how far the study is when a share of this part is done."""
+        done = round(_STEPS * (self.index + share))
+        return Progress(done, _STEPS * self.stages, f"{self.message}{more}")
+
+
 def _drawn(
-    lattice: IsingConfig, number: int, seed: int, offset: int, what: str, step: tuple[int, int]
+    lattice: IsingConfig, number: int, seed: int, offset: int, stage: _Stage
 ) -> Generator[Event, None, list[IsingConfiguration]]:
     """Draw configurations as `ising` numbers them, from a multiple of the number of temperatures on."""
     made = []
-    start = (seed * 1_000_003 + offset) * lattice.temperatures
+    start = seed * _SEEDS + offset
+    start -= start % lattice.temperatures
     for index in range(number):
         made.append(ising(lattice, start + index))
-        if index % _TOLD_EVERY == 0:
-            message = f"Configurations {what}: {index + 1} of {number}"
-            yield Progress(step[0] * number + index + 1, step[1] * number, message)
+        yield stage.progress((index + 1) / number) if index % _TOLD_EVERY == 0 else Alive()
     return made
+
+
+def _taught(
+    collection: Collection, config: TransitionConfig, seed: int, stage: _Stage
+) -> Generator[Event, None, Classifier]:
+    """Train one network; its events become those of the study."""
+    minutes = config.minutes if config.epochs is None else None
+    settings = LATTICE_TRAINING.model_copy(
+        update={"minutes": minutes, "epochs": config.epochs, "seed": seed, "device": config.device}
+    )
+    started = time.monotonic()
+    with closing(train_classifier(collection, settings)) as job:
+        for event in job:
+            if isinstance(event, Finished):
+                return event.result
+            if isinstance(event, ClassifierEpoch) and event.seconds_left is not None:
+                elapsed = time.monotonic() - started
+                share = elapsed / max(elapsed + event.seconds_left, 1e-9)
+                yield stage.progress(share, f", epoch {event.epoch}: balanced accuracy {event.score:.3f}")
+            else:
+                yield event if isinstance(event, Notice) else Alive()
+    raise RuntimeError("The training ended without a result.")
 
 
 def _collection(made: list[IsingConfiguration], gap: float) -> Collection:

@@ -22,6 +22,8 @@ class Lattices:
         Energies and magnetisations per spin.
     exact_energies, exact_magnetisations : numpy.ndarray, (T,)
         Of the infinite lattice.
+    phases : tuple of str
+        ``"below"`` or ``"above"`` the critical temperature.
     """
 
     images: Array
@@ -30,6 +32,7 @@ class Lattices:
     magnetisations: Array
     exact_energies: Array
     exact_magnetisations: Array
+    phases: tuple[str, ...]
 
 
 def draw_lattices(config: IsingConfig, seed: int) -> Job[Lattices]:
@@ -52,6 +55,7 @@ def draw_lattices(config: IsingConfig, seed: int) -> Job[Lattices]:
             np.array([one.magnetisation for one in made]),
             onsager.energy(at),
             onsager.magnetisation(at),
+            tuple(one.phase for one in made),
         )
     )
 

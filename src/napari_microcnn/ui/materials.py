@@ -81,14 +81,14 @@ class Material(QWidget):
         """Return what a script repeats."""
         raise NotImplementedError
 
-    def _put(self, image: Any) -> bool:
-        """Show an image; returns whether the view should move to it."""
+    def _put(self, image: Any, about: dict[str, Any] | None = None) -> bool:
+        """Show an image; returns whether its layer is new."""
         before = self.image
         if before is not None and before.data.ndim != image.ndim:
             self.viewer.layers.remove(before)
             before = None
         moved = before is None or before.data.shape != image.shape
-        layers.put_image(self.viewer, self.role, image, source=SOURCE, about={})
+        layers.put_image(self.viewer, self.role, image, source=SOURCE, about=about or {})
         if moved:
             self.viewer.reset_view()
         return before is None
@@ -172,7 +172,7 @@ class Lattice(Material):
     def show_picture(self, picture: material_tasks.Lattices) -> str:
         """Show the configurations as a stack."""
         self.lattices = picture
-        self._put(picture.images)
+        self._put(picture.images, {"plane_classes": list(picture.phases)})
         return self.sentence()
 
     def sentence(self) -> str:

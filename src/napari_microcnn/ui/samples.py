@@ -12,6 +12,7 @@ from napari_microcnn.ui.pairs import ROLE
 LayerData = tuple[Any, dict[str, Any], str]
 _SIDE = 512
 _LOOK_SIZE = 256
+_OF_EACH_STEEL = 10
 
 
 def nanoporous() -> list[LayerData]:
@@ -51,6 +52,28 @@ def band_contrast() -> list[LayerData]:
 def texture() -> list[LayerData]:
     """Return a polycrystal whose grains differ in texture."""
     return _polycrystal("texture")
+
+
+def ising() -> list[LayerData]:
+    """Return a stack of Ising configurations, from the coldest to the hottest, with temperatures and classes."""
+    from napari_microcnn.io import samples
+    from napari_microcnn.synth import CRITICAL_TEMPERATURE
+
+    images, temperatures = samples.ising_samples()
+    classes = ["below" if one < CRITICAL_TEMPERATURE else "above" for one in temperatures]
+    known = {"temperatures": temperatures.tolist(), "plane_classes": classes}
+    return [(images, {"name": "Ising configurations", "metadata": {layers.KEY: known}}, "image")]
+
+
+def steels() -> list[LayerData]:
+    """Return a stack of synthetic steels: martensite, bainite, ferrite and pearlite, ten of each in turn."""
+    from napari_microcnn.config import SteelConfig
+    from napari_microcnn.synth import STEEL_KINDS, steel
+
+    kinds = STEEL_KINDS * _OF_EACH_STEEL
+    images = np.stack([steel(SteelConfig(), kind, seed).image for seed, kind in enumerate(kinds)])
+    known = {"plane_classes": list(kinds)}
+    return [(images, {"name": "steels", "metadata": {layers.KEY: known}}, "image")]
 
 
 def _polycrystal(look: str) -> list[LayerData]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QSpinBox
 
 from napari_microcnn.events import Event, Progress
 from napari_microcnn.ui import jobs
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice
+from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.materials import Lattice, Material, Steel
 from napari_microcnn.ui.polycrystal import Polycrystal
 from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Drawing
 from napari_microcnn.ui.text import heading
+from napari_microcnn.ui.transition import Crossing, TransitionSection, find_crossing
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -34,6 +39,8 @@ class SynthesizeDock(Dock):
         self.lattice = Lattice(self.viewer)
         self.materials: tuple[Material, ...] = (self.polycrystal, self.steel, self.lattice)
         self._preview = jobs.LatestWins(self._show, self.fail, "Synthesising")
+        self.transition = TransitionSection()
+        self._transition_fold = Folded("Phase transition", self.transition)
         self.material_menu = QComboBox()
         self.material_menu.addItems(["Polycrystal", "Steel textures", "Ising lattices"])
         self.seed = QSpinBox()
@@ -64,6 +71,7 @@ class SynthesizeDock(Dock):
         self.body.addWidget(self.draw_button)
         for page in self.materials:
             self.body.addWidget(page)
+        self.body.addWidget(self._transition_fold)
         self.body.addWidget(heading("Training pictures"))
         pictures = QFormLayout()
         pictures.addRow("Number", self.count)
@@ -79,6 +87,9 @@ class SynthesizeDock(Dock):
         for page in self.materials:
             page.changed.connect(self._follow)
             page.chosen.connect(self.draw)
+        self.transition.wanted.connect(lambda: self.attempt(self.find_transition))
+        self.viewer.events.theme.connect(self._follow_theme)
+        self._follow_theme()
 
     # The picture
 
@@ -99,6 +110,7 @@ class SynthesizeDock(Dock):
     def _choose_material(self) -> None:
         for page in self.materials:
             page.setVisible(page is self.material)
+        self._transition_fold.setVisible(self.material is self.lattice)
 
     def _draw_anew(self) -> None:
         self.seed.blockSignals(True)
@@ -149,3 +161,41 @@ class SynthesizeDock(Dock):
     def _written(self, page: Material, count: int, folder: Path) -> None:
         self.inform(f"Wrote {count} {page.what} to {folder}.")
         self.folder.refresh()
+
+    # The phase transition
+
+    def find_transition(self) -> None:
+        """Teach networks the phases of the lattices as set, and show where their output crosses one half.
+
+        Raises
+        ------
+        ValueError
+            If the settings do not fit, or another job is running here.
+        """
+        if self.job is not None:
+            raise ValueError("A job of this dock is running; find the transition when it has ended.")
+        lattice, config, folder = self.lattice.settings(), self.transition.form.value(), self.folder.folder
+        self.start(
+            partial(find_crossing, lattice, config, self.seed.value(), folder / "transition"),
+            "Finding the transition",
+            on_finished=self._found,
+            on_event=self._study,
+            on_stopped=lambda: None,
+        )
+
+    def _study(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.advance(event.done, event.total)
+            self.say(event.message)
+
+    def _found(self, crossing: Crossing) -> list[Callable[[], None]]:
+        self.transition.show_crossing(crossing)
+        for model in crossing.models:
+            self.session.add(model)
+        self.inform(f"{crossing.sentence} Tables, picture and networks are in {self.folder.folder / 'transition'}.")
+        self.folder.refresh()
+        return [lambda: self.scroll_to(self.transition.plot)]
+
+    def _follow_theme(self, event: object = None) -> None:  # noqa: ARG002 - napari hands over its event
+        theme = get_theme(self.viewer.theme)
+        self.transition.plot.follow_theme(theme.background.as_hex(), theme.text.as_hex())
