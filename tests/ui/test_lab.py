@@ -181,6 +181,8 @@ def test_a_stack_is_convolved_plane_by_plane_and_a_large_image_in_view(
     viewer.dims.set_current_step(0, 1)
     dock.run_button.click()
     np.testing.assert_array_equal(viewer.layers[MAP].data, 255 - discs)
+    viewer.dims.set_current_step(0, 0)
+    np.testing.assert_array_equal(viewer.layers[MAP].data, discs)
     viewer.layers.remove(stack)
     viewer.add_image(np.zeros((3000, 2000), np.uint8), name="large")
     dock.image.layer = viewer.layers["large"]

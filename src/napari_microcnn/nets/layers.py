@@ -59,7 +59,7 @@ class Layer:
         Down and to the right, where the layer has them.
     size : tuple of int or None
         Height and width in pixels of the receptive field, were the image large enough; None for
-        all of the image, whatever its size.
+        all of the image. After adaptive pooling it depends on the image and is that for this one.
     jump, start : tuple of float
         Pixels from one position of the map to the next, and where the centre of the first one's
         receptive field is.
@@ -206,7 +206,9 @@ def layers(net: nn.Module, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
     found = []
     for step, free in zip(steps, wide, strict=True):
         own = [] if step.module is None or step.module in counted else list(step.module.parameters())
-        found.append(_layer(step, free.field, sum(weights.numel() for weights in own)))
+        # What has the same size whatever the image's has a field that grows with the image.
+        field, most = (step.field, shape[1:]) if step.made == free.made else (free.field, (WIDE, WIDE))
+        found.append(_layer(step, None if field.size == most else field.size, sum(one.numel() for one in own)))
         if step.module is not None:
             counted.add(step.module)
     return tuple(found)
@@ -221,7 +223,7 @@ def _record(net: nn.Module, shape: tuple[int, int, int]) -> _Recorder:
     return _Recorder(skeleton(net), torch.zeros((1, *shape), device="meta"))
 
 
-def _layer(step: _Step, field: Field, parameters: int) -> Layer:
+def _layer(step: _Step, size: Pair | None, parameters: int) -> Layer:
     window = [_pair(getattr(step.module, name, None)) for name in ("kernel_size", "stride", "padding")]
     return Layer(
         name=step.name,
@@ -232,7 +234,7 @@ def _layer(step: _Step, field: Field, parameters: int) -> Layer:
         kernel=window[0],
         stride=window[1],
         padding=window[2],
-        size=None if max(field.size) >= WIDE else field.size,
+        size=size,
         jump=step.field.jump,
         start=step.field.start,
     )

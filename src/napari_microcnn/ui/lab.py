@@ -104,6 +104,7 @@ class LabDock(Dock):
         self.position.valueChanged.connect(lambda _: self.attempt(self._show_step))
         self.anatomy.failed.connect(self.fail)
         self.viewer.mouse_drag_callbacks.append(self._clicked)
+        self.viewer.dims.events.current_step.connect(self._plane_changed)
 
     # The feature map
 
@@ -280,9 +281,16 @@ class LabDock(Dock):
         if layer is not None and self._maps.shown(layer) is not None:
             self._draw()
 
+    def _plane_changed(self, event: object = None) -> None:  # noqa: ARG002 - napari hands over its event
+        """Follow the slider of a stack."""
+        layer = self.image.layer
+        if layer is not None and len(layers.shape_of(layer)) > 2 and self._maps.shown(layer) is not None:
+            self._draw()
+
     def abandon(self) -> None:
         """End whatever runs for this dock."""
         super().abandon()
+        self.viewer.dims.events.current_step.disconnect(self._plane_changed)
         self._timer.stop()
         self.anatomy.abandon()
         if self._clicked in self.viewer.mouse_drag_callbacks:
