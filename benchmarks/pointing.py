@@ -13,7 +13,7 @@ from torch.nn import functional
 from benchmarks.common import Table
 from napari_microcnn.config import ClassifierConfig, ClassInfo, ExplainConfig, Method
 from napari_microcnn.events import result_of
-from napari_microcnn.explain.explanation import Explanation, explain
+from napari_microcnn.explain.explanation import Explanation, explain_class
 from napari_microcnn.explain.trust import heat_outside
 from napari_microcnn.models import Classifier
 from napari_microcnn.nets import build_classifier
@@ -55,7 +55,7 @@ def run() -> Table:
         hits, outside = [], []
         for one in held_out[:count]:
             config = ExplainConfig(method=method, device="cpu")
-            found: Explanation = result_of(explain(one.image, classifier, one.output, config))
+            found: Explanation = result_of(explain_class(one.image, classifier, one.output, config))
             hits.append(bool(one.inside[found.peak]))
             outside.append(heat_outside(found.heat, one.inside))
         bar = "0.95" if method == "grad-cam" else ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import ClassifierTrainConfig as ClassifierTrainConfig
     from napari_microcnn.config import ClassifyConfig as ClassifyConfig
     from napari_microcnn.config import ClassInfo as ClassInfo
+    from napari_microcnn.config import ExplainConfig as ExplainConfig
     from napari_microcnn.config import LabConfig as LabConfig
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
@@ -30,9 +31,22 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.data.pictures import make_pictures as make_pictures
     from napari_microcnn.data.pictures import make_steel as make_steel
     from napari_microcnn.events import result_of as result_of
+    from napari_microcnn.explain.activations import activation_map as activation_map
+    from napari_microcnn.explain.activations import filters as filters
+    from napari_microcnn.explain.excite import excite as excite
+    from napari_microcnn.explain.explanation import Explanation as Explanation
+    from napari_microcnn.explain.explanation import explain_class as explain_class
+    from napari_microcnn.explain.explanation import sanity_of as sanity_of
+    from napari_microcnn.explain.gradcam import grad_cam as grad_cam
     from napari_microcnn.explain.kernels import convolve as convolve
     from napari_microcnn.explain.kernels import kernel as kernel
     from napari_microcnn.explain.kernels import pool as pool
+    from napari_microcnn.explain.receptive import field_of_view as field_of_view
+    from napari_microcnn.explain.receptive import field_warnings as field_warnings
+    from napari_microcnn.explain.sight import Sight as Sight
+    from napari_microcnn.explain.target import Target as Target
+    from napari_microcnn.explain.translation import translation_test as translation_test
+    from napari_microcnn.explain.trust import heat_outside as heat_outside
     from napari_microcnn.io.export import export_segmentation as export_segmentation
     from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.read import read_micrograph as read_micrograph
@@ -119,6 +133,20 @@ _HOME = {
     "build_classifier": "nets",
     "layers": "nets",
     "receptive_fields": "nets",
+    "ExplainConfig": "config",
+    "Explanation": "explain.explanation",
+    "explain_class": "explain.explanation",
+    "sanity_of": "explain.explanation",
+    "Sight": "explain.sight",
+    "field_of_view": "explain.receptive",
+    "field_warnings": "explain.receptive",
+    "activation_map": "explain.activations",
+    "filters": "explain.activations",
+    "excite": "explain.excite",
+    "heat_outside": "explain.trust",
+    "translation_test": "explain.translation",
+    "grad_cam": "explain.gradcam",
+    "Target": "explain.target",
     "kernel": "explain.kernels",
     "convolve": "explain.kernels",
     "pool": "explain.kernels",

@@ -88,7 +88,7 @@ def _explained(
     folder: Path,
 ) -> list[Path]:
     """Explain one file and write what was found."""
-    from napari_microcnn.explain.explanation import class_named, explain
+    from napari_microcnn.explain.explanation import class_named, explain_class
     from napari_microcnn.explain.report import check_replaceable, write_explanation
     from napari_microcnn.io.provenance import command_line
     from napari_microcnn.io.read import read_micrograph
@@ -102,7 +102,7 @@ def _explained(
     where = _interest(micrograph, pixel, region)
     wanted = class_named(loaded, target)
     found: Explanation = follow(
-        explain(micrograph.pixels, loaded, wanted.id, settings, where), f"Explaining {path.name}"
+        explain_class(micrograph.pixels, loaded, wanted.id, settings, where), f"Explaining {path.name}"
     )
     told = found.info() | _checked(micrograph, loaded, found, where, objects, trust=trust)
     for sentence in told.get("warnings", []):

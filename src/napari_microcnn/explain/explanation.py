@@ -72,7 +72,7 @@ class Explanation:
         }
 
 
-def explain(
+def explain_class(
     pixels: Pixels,
     model: Model | Classifier,
     class_id: int,

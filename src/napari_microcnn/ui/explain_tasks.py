@@ -141,11 +141,11 @@ def survey(question: Question) -> Job[Surveyed]:
 
 def explain_image(question: Question, inside: Array | None) -> Job[Explained]:
     """Find what speaks for a class, and the share of it outside of an object, (Y, X) bool."""
-    from napari_microcnn.explain.explanation import explain
+    from napari_microcnn.explain.explanation import explain_class
     from napari_microcnn.explain.trust import heat_outside
 
     _, pixels = _sight(question)
-    job = explain(pixels, _model(question.model), question.class_id, question.config, question.region)
+    job = explain_class(pixels, _model(question.model), question.class_id, question.config, question.region)
     with closing(job):
         for event in job:
             if not isinstance(event, Finished):
