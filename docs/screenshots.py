@@ -69,6 +69,7 @@ def _take_all(arguments: argparse.Namespace) -> None:
 
     _teach_and_segment(viewer, show, finish, take, arguments.minutes)
     _export(show("Export"), finish, take)
+    _lab(show("Convolution lab"), take)
     _synthesise(viewer, show("Synthesize"), take)
     viewer.close()
 
@@ -116,6 +117,17 @@ def _export(export: Any, finish: Finish, take: Take) -> None:
         export.folder.text.setText("~/results")
         export.say("Wrote 4 files to ~/results.")
         take("export")
+
+
+def _lab(lab: Any, take: Take) -> None:
+    lab.image.layer = lab.viewer.layers["nanoporous gold"]
+    lab.kernel.setCurrentText("sobel vertical")
+    lab.form.widget("relu").setChecked(True)
+    lab.step_button.click()
+    lab.position.setValue(lab.position.maximum() // 2)
+    wait(1)
+    take("lab")
+    lab.run_button.click()
 
 
 def _synthesise(viewer: Any, synthesize: Any, take: Take) -> None:
