@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.common import Table
-from napari_microcnn.config import IsingConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import IsingConfig, TransitionConfig
 from napari_microcnn.events import result_of
 from napari_microcnn.measure.transition import find_transition
 from napari_microcnn.synth import CRITICAL_TEMPERATURE

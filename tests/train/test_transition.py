@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_microcnn.config import IsingConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import IsingConfig, TransitionConfig
 from napari_microcnn.events import Finished, Progress, result_of
 from napari_microcnn.measure.transition import find_transition
 from napari_microcnn.synth import CRITICAL_TEMPERATURE, ising

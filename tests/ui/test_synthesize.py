@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_microcnn.config import SteelConfig, VoronoiConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import SteelConfig, TransitionConfig, VoronoiConfig
 from napari_microcnn.synth import ising, polycrystal, steel
 from napari_microcnn.ui.layers import KEY
 from napari_microcnn.ui.synthesize import SynthesizeDock

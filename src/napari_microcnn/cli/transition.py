@@ -9,8 +9,7 @@ import typer
 
 from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow
-from napari_microcnn.config import IsingConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import IsingConfig, TransitionConfig
 from napari_microcnn.io.atomic import make_folder
 
 

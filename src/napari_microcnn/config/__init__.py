@@ -18,6 +18,7 @@ from napari_microcnn.config.segmenter import (
     UNetConfig,
     focus_of,
 )
+from napari_microcnn.config.transition import TransitionConfig
 
 __all__ = [
     "PALETTE",
@@ -44,6 +45,7 @@ __all__ = [
     "SteelKind",
     "SyntheticTrainConfig",
     "TrainConfig",
+    "TransitionConfig",
     "UNetConfig",
     "VoronoiConfig",
     "focus_of",

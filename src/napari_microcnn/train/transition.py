@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_microcnn.config import ClassifierTrainConfig, IsingConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import ClassifierTrainConfig, IsingConfig, TransitionConfig
 from napari_microcnn.data.collections import ClassifiedImage, Collection, named_classes
 from napari_microcnn.data.orientations import orientations_of
 from napari_microcnn.events import Alive, ClassifierEpoch, Event, Finished, Job, Notice, Progress

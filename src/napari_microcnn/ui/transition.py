@@ -14,8 +14,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_microcnn.config import IsingConfig
-from napari_microcnn.config.transition import TransitionConfig
+from napari_microcnn.config import IsingConfig, TransitionConfig
 from napari_microcnn.events import Finished, Job
 from napari_microcnn.ui.forms import SettingsForm
 from napari_microcnn.ui.models import ModelFile, read_model_file
