@@ -124,7 +124,7 @@ def _lab(lab: Any, take: Take) -> None:
     lab.kernel.setCurrentText("sobel vertical")
     lab.form.widget("relu").setChecked(True)
     lab.step_button.click()
-    lab.position.setValue(lab.position.maximum() // 2)
+    lab.position.setValue(lab.position.maximum() // 2 - 500)
     wait(1)
     take("lab")
     lab.run_button.click()
