@@ -107,9 +107,9 @@ class Teacher:
         return batches(prepared.everything)
 
     def _doubt(self) -> float:
-        """Return one standard error of the IoU (the rule of Breiman et al., 1984)."""
+        """Return two standard errors of the IoU: with few strokes one is not enough to tell luck from learning."""
         spread = self.validator.spread
-        return DOUBT if spread is None else max(spread, LEAST_DOUBT)
+        return DOUBT if spread is None else max(2 * spread, LEAST_DOUBT)
 
 
 def _set_right(draft: Model, prevalence: Prevalence, net: UNet) -> Model:
