@@ -228,5 +228,5 @@ def test_without_an_image_one_sentence_is_told(open_dock: Callable[[str], Any], 
 
 def test_closing_the_dock_listens_to_no_more_clicks(viewer: Any, dock: ExplainDock) -> None:
     assert dock.where._clicked in viewer.mouse_drag_callbacks
-    dock.where.close_down()
+    viewer.window.remove_dock_widget(dock)
     assert dock.where._clicked not in viewer.mouse_drag_callbacks

@@ -81,7 +81,7 @@ from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer(show=False)
 QApplication.processEvents()
 times = []
-for name in ("Synthesize", "Segment", "Annotate & train", "Correct", "Export"):
+for name in ("Synthesize", "Segment", "Annotate & train", "Correct", "Explain", "Export"):
     start = time.process_time()
     viewer.window.add_plugin_dock_widget("napari-microcnn", name, tabify=True)
     QApplication.processEvents()

@@ -77,7 +77,6 @@ class ExplainDock(Dock):
         self.tabs.currentChanged.connect(lambda _: self._turn())
         self.where.picked.connect(self._picked)
         self.viewer.events.theme.connect(self._follow_theme)
-        self.destroyed.connect(self.where.close_down)
         self._follow_theme()
 
     def prepare(self) -> None:
@@ -127,6 +126,11 @@ class ExplainDock(Dock):
         if not found:
             raise ValueError("Choose a layer in the list first.")
         return str(found)
+
+    def abandon(self) -> None:
+        """End whatever runs for this dock, and listen to no more clicks."""
+        self.where.close_down()
+        super().abandon()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Look through the layers now if the image or the model changed behind the scenes."""
