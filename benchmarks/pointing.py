@@ -18,7 +18,7 @@ from napari_microcnn.explain.trust import heat_outside
 from napari_microcnn.models import Classifier
 from napari_microcnn.nets import build_classifier
 
-SIDE, RADIUS, TRAINING, STEPS, BATCH, JUDGED, FEW = 96, 11, 1500, 300, 32, 200, 50
+SIDE, RADIUS, TRAINING, STEPS, BATCH, JUDGED, FEW = 64, 10, 1200, 300, 32, 200, 50
 CLASSES = (
     ClassInfo(id=0, name="disc", colour="#e69f00"),
     ClassInfo(id=1, name="cross", colour="#56b4e9"),
@@ -65,17 +65,17 @@ def run() -> Table:
 
 
 def example(seed: int) -> Example:
-    """Make an image: correlated noise, shading, and one bright or dark object of equal area in both classes."""
+    """Make an image: correlated noise, shading, and one bright object of equal area in both classes."""
     rng = np.random.default_rng(seed)
     texture = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), rng.uniform(1, 3))
-    texture = texture / texture.std() + ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 20) * 20
+    texture = texture / texture.std() + ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 12) * 12
     output = int(rng.integers(2))
     margin = RADIUS + 2
     rows, columns = np.indices((SIDE, SIDE)) - rng.uniform(margin, SIDE - margin, 2)[:, None, None]
     disc = rows**2 + columns**2 < (0.8 * RADIUS) ** 2
     cross = (np.minimum(abs(rows), abs(columns)) < 0.32 * RADIUS) & (np.maximum(abs(rows), abs(columns)) < RADIUS)
     shape = cross if output else disc
-    image = texture + rng.choice([-1, 1]) * rng.uniform(2, 3) * ndimage.gaussian_filter(shape.astype(float), 0.7)
+    image = texture + rng.uniform(4, 6) * ndimage.gaussian_filter(shape.astype(float), 0.7)
     return Example(image.astype(np.float32), ndimage.binary_dilation(shape, iterations=1), output)
 
 
