@@ -39,7 +39,7 @@ class ClassifierTrainConfig(Invariances):
     thaw: float = Field(
         0.25, ge=0, le=1, description="Share of the training in which transferred layers stay as they are"
     )
-    minutes: float | None = Field(2.0, gt=0, le=10_000, description="Time limit in minutes; none: until converged")
+    minutes: float | None = Field(3.0, gt=0, le=10_000, description="Time limit in minutes; none: until converged")
     epochs: int | None = Field(None, ge=1, le=100_000, description="Number of epochs; none: until the time is up")
     side: int | None = Field(
         None, ge=8, le=1024, description="Side in pixels of the windows that the network sees; none: by the images"
