@@ -98,6 +98,8 @@ def test_a_wheel_holds_all_that_is_needed(tmp_path: Path) -> None:
         "weights/grain-boundaries.json",
         "sample_data/nanoporous/nanoporous.tif",
         "sample_data/nanoporous/SOURCE.md",
+        "sample_data/ising/ising.npz",
+        "sample_data/ising/LICENSE.txt",
     ):
         assert wanted in names
     assert "License-Expression: BSD-3-Clause" in metadata
