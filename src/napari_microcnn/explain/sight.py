@@ -112,6 +112,14 @@ class Sight:
         _, _, height, width = self._box(None)
         return self.channels, min(self._side, height), min(self._side, width)
 
+    def middle_shape(self, most: int) -> tuple[int, int, int]:
+        """Return channels, height and width of a window that stands for the image; for segmenters at most so large."""
+        channels, height, width = self.window_shape
+        if self._whole_only:
+            return channels, height, width
+        most = max(self._step, most // self._step * self._step)
+        return channels, min(most, height), min(most, width)
+
     @property
     def scale(self) -> tuple[float, float]:
         """Pixels of the resampled image per pixel, down and to the right."""

@@ -18,6 +18,8 @@ from napari_microcnn.explain.trust import mean_of, same_shift
 
 SHIFTS = (*range(1, 9), 10, 12, 14, 16, 20, 24, 28, 32)
 """Pixels to the right."""
+LARGEST = 256
+"""Side in pixels of what is looked at, where the network takes any size."""
 POOLINGS: tuple[Pooling, ...] = ("max", "average", "none")
 
 
@@ -96,7 +98,7 @@ def translation_test(
         for number, shift in enumerate(shifts):
             with Poolings(kind):
                 probability, maps = _look(sight, output, layer, shift)
-            jump = sight.field(layer, sight.window_shape).columns.jump
+            jump = sight.field(layer, sight.middle_shape(LARGEST)).columns.jump
             probabilities.append(probability)
             agreement.append(same_shift(before, maps, shift / jump))
             yield Progress(index * len(shifts) + number + 1, len(kinds) * len(shifts), f"Shifting, {kind} pooling")
@@ -107,7 +109,7 @@ def translation_test(
 
 def _look(sight: Sight, output: int, layer: str, shift: int) -> tuple[float, Tensor]:
     """Return the probability of the class and the maps, for the image shifted to the right."""
-    _, height, width = sight.window_shape
+    _, height, width = sight.middle_shape(LARGEST)
     top, left = ((full - side) // 2 for full, side in zip(sight.prospect.shape, (height, width), strict=True))
     pixels = sight.prospect.window(max(0, top), max(0, left) - shift, height, width)
     image = torch.from_numpy(pixels)[None].to(next(sight.net.parameters()).device)

@@ -69,12 +69,15 @@ class Tab(QWidget):
 
     def begin(self, job: Any, name: str, on_finished: Any) -> None:
         """Run a job with the dock's progress bar and messages."""
+        doing = name
 
         def follow(event: Event) -> None:
+            nonlocal doing
             if isinstance(event, Progress):
                 self.dock.advance(event.done, event.total)
+                doing = event.message or doing
 
-        self.dock.start(job, name, on_finished, follow, lambda: None)
+        self.dock.start(job, name, on_finished, follow, lambda: None, lambda: self.dock.say(f"{doing} …"))
 
 
 class HeatTab(Tab):
