@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 import napari
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QTabWidget
 
 PLUGIN = "napari-microcnn"
 DOCKS = ("Synthesize", "Segment", "Annotate & train", "Correct", "Classify", "Convolution lab", "Explain", "Export")
@@ -29,6 +30,8 @@ def open_window(files: Sequence[str]) -> napari.Viewer:
         viewer.open(list(files), stack=False)
     else:
         viewer.open_sample(PLUGIN, "nanoporous")
+    # Upright tabs: side by side at the foot, eight names would be cut to a letter or two.
+    docks["Segment"].window().setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
     viewer.canvas.overlays.scale_bar.visible = True
     QTimer.singleShot(_SETTLED, viewer.reset_view)  # the canvas has its final size only now
     docks["Segment" if files else "Annotate & train"].raise_()
