@@ -148,7 +148,8 @@ def class_shares(sources: Sequence[Source], classes: int) -> NDArray[np.float64]
     """Return how often patches are drawn around every class of dense masks, (K,): half evenly, half as it occurs."""
     counts = count_pixels([source.targets for source in sources], classes).astype(float)
     present = counts > 0
-    return 0.5 * counts / counts.sum() + 0.5 * present / present.sum()
+    shares: NDArray[np.float64] = 0.5 * counts / counts.sum() + 0.5 * present / present.sum()
+    return shares
 
 
 def check_pixels(one: Annotated, source: Source) -> list[str]:
