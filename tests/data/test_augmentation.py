@@ -7,7 +7,6 @@ import torch
 from napari_microcnn.data import IGNORE
 from napari_microcnn.data.augmentation import (
     MILD,
-    SEVERE,
     Disturbance,
     augment,
     change_intensities,
@@ -98,12 +97,12 @@ def roughness(images: torch.Tensor) -> torch.Tensor:
     return images.diff(dim=-1).abs().mean(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
 
 
-def test_severe_disturbances_blur_and_roughen_more_than_mild_ones() -> None:
+def test_stronger_disturbances_blur_and_roughen_more() -> None:
     torch.manual_seed(0)
     grain = torch.nn.functional.avg_pool2d(torch.randn(200, 1, 48, 48), 5, 1, 2)
-    mild, severe = (roughness(change_intensities(grain, generator(), one)) for one in (MILD, SEVERE))
-    assert severe.min() < 0.9 * mild.min()
-    assert severe.max() > 1.5 * mild.max()
+    mild, strong = (roughness(change_intensities(grain, generator(), one)) for one in (MILD, Disturbance(2.0, 1.0)))
+    assert strong.min() < 0.9 * mild.min()
+    assert strong.max() > 1.5 * mild.max()
 
 
 def test_blurred_steps_are_less_steep() -> None:

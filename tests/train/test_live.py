@@ -181,7 +181,7 @@ def test_the_optimiser_knows_replaced_outputs() -> None:
 def test_images_join() -> None:
     one = Annotated(picture(), strokes(1, 2), "first")
     told = {(1, 2): [ImageAdded(annotated(3, name="second"))], (1, 4): [ViewChanged(1, VIEW)]}
-    teaching = Teaching([one], (DARK, BRIGHT, GREY), told, epochs=20)
+    teaching = Teaching([one], (DARK, BRIGHT, GREY), told, epochs=30)
     assert answer(teaching.model).tolist() == [1, 2, 3]
     assert teaching.only(PreviewDone)[-1].image == 1
     assert teaching.model.provenance["images"] == ["first", "second"]
