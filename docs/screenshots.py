@@ -69,7 +69,9 @@ def _take_all(arguments: argparse.Namespace) -> None:
 
     _teach_and_segment(viewer, show, finish, take, arguments.minutes)
     _export(show("Export"), finish, take)
+    _explain(show("Explain"), finish, take)
     _lab(show("Convolution lab"), take)
+    _classify(viewer, show("Classify"), finish, take)
     _synthesise(viewer, show("Synthesize"), take)
     viewer.close()
 
@@ -117,6 +119,29 @@ def _export(export: Any, finish: Finish, take: Take) -> None:
         export.folder.text.setText("~/results")
         export.say("Wrote 4 files to ~/results.")
         take("export")
+
+
+def _explain(explain: Any, finish: Finish, take: Take) -> None:
+    viewer = explain.viewer
+    before = list(viewer.layers)
+    explain.image.layer = viewer.layers["nanoporous gold"]
+    wait(60, lambda: explain.layer.count() > 1)
+    finish(explain)
+    take("explain")
+    for layer in [layer for layer in viewer.layers if layer not in before]:
+        viewer.layers.remove(layer)
+
+
+def _classify(viewer: Any, classify: Any, finish: Finish, take: Take) -> None:
+    viewer.layers.clear()
+    viewer.open_sample(PLUGIN, "steels")
+    classify.sources.kind.setCurrentIndex(1)
+    classify.form.widget("minutes").setValue(0.5)
+    wait(1)
+    finish(classify)
+    classify.scroll_to(classify.scores)
+    wait(1)
+    take("classify")
 
 
 def _lab(lab: Any, take: Take) -> None:
