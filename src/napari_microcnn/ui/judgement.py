@@ -39,6 +39,9 @@ class ConfusionTable(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(_ROW)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setMinimumSectionSize(30)
+        # A name that is too long keeps its beginning; the tooltip has all of it.
+        self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -52,6 +55,8 @@ class ConfusionTable(QWidget):
         self.table.setColumnCount(len(names))
         self.table.setVerticalHeaderLabels(list(names))
         self.table.setHorizontalHeaderLabels(list(names))
+        for column, name in enumerate(names):
+            self.table.horizontalHeaderItem(column).setToolTip(name)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         for row, column in np.ndindex(counts.shape):
             item = QTableWidgetItem(str(counts[row, column]))
