@@ -130,13 +130,28 @@ def test_integrated_gradients_add_up_and_equal_captum() -> None:
     torch.testing.assert_close(found, truth.float(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("window", "stride"), [(4, 4), (6, 2), (99, 99)])
+@pytest.mark.parametrize(("window", "stride"), [(4, 4), (8, 8), (99, 99)])
 def test_occlusion_equals_captum(window: int, stride: int) -> None:
     net, x = small(), images(1, 2, 16, 16)
     sides = min(window, 16)
     truth = attr.Occlusion(net).attribute(x, (2, sides, sides), (2, stride, stride), target=2)
     found = result_of(occlusion(net, x, Target(2), window, stride))
     torch.testing.assert_close(found, truth[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_overlapping_covers_are_hottest_in_the_middle_of_an_object() -> None:
+    """All covers that hide the pixel count, and those that it is the middle of count most."""
+
+    class Spot(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0, 9, 12][:, None]
+
+    found = result_of(occlusion(Spot(), torch.ones(1, 1, 20, 20), Target(0), 6, 1))[0]
+    rows, columns = torch.nonzero(found == found.max(), as_tuple=True)
+    assert rows.tolist() == [9]
+    assert columns.tolist() == [12]
+    assert found[9, 12] > 1.5 * found[9, 9] > 0
+    assert not found[:3].any()
 
 
 def test_covers_must_not_leave_gaps() -> None:

@@ -20,6 +20,10 @@ class ExplainConfig(Settings):
         None, ge=0.05, le=8, description="Resampling before the network; none: as the classifier learnt, or 1"
     )
     steps: int = Field(32, ge=2, le=1024, description="Images between nothing and this one (integrated gradients)")
-    window: int = Field(16, ge=1, le=1024, description="Side of what is covered, in pixels (occlusion)")
-    stride: int = Field(8, ge=1, le=1024, description="Steps of the cover, in pixels (occlusion)")
+    window: int | None = Field(
+        None, ge=1, le=1024, description="Side of what is covered, in pixels (occlusion); none: scaled to the network"
+    )
+    stride: int | None = Field(
+        None, ge=1, le=1024, description="Steps of the cover, in pixels (occlusion); none: half of its side"
+    )
     device: Device = Field("auto", description="Where to compute")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_microcnn.events import Finished, Job, Progress
@@ -68,19 +69,17 @@ def occlusion(net: nn.Module, images: Tensor, target: Target, window: int, strid
     Yields
     ------
     Progress, Finished
-        ``Finished`` holds (1, H, W): the mean fall over all windows that cover a pixel.
+        ``Finished`` holds (1, H, W): the mean fall over all windows that cover a pixel, see `drawn`.
 
     Raises
     ------
     ValueError
         If windows would leave gaps between them.
     """
-    if stride > window:
-        raise ValueError(f"Steps of {stride} px leave gaps between windows of {window} px; take steps of {window} px.")
     height, width = images.shape[-2:]
-    places = [(top, left) for top in _starts(height, window, stride) for left in _starts(width, window, stride)]
-    falls = images.new_zeros(height, width)
-    counts = torch.zeros_like(falls)
+    rows, columns = starts(height, window, stride), starts(width, window, stride)
+    places = [(top, left) for top in rows for left in columns]
+    falls = images.new_zeros(len(places))
     batch = max(1, _PIXELS // (height * width))
     with torch.no_grad():
         whole = target.scores(net(images))
@@ -90,14 +89,52 @@ def occlusion(net: nn.Module, images: Tensor, target: Target, window: int, strid
         for one, (top, left) in zip(covered, part, strict=True):
             one[:, top : top + window, left : left + window] = 0
         with torch.no_grad():
-            fall = whole - target.scores(net(covered))
-        for amount, (top, left) in zip(fall, part, strict=True):
-            falls[top : top + window, left : left + window] += amount
-            counts[top : top + window, left : left + window] += 1
+            falls[start : start + batch] = whole - target.scores(net(covered))
         yield Progress(start + len(part), len(places), "Covering")
-    yield Finished((falls / counts)[None])
+    found = falls.reshape(len(rows), len(columns)).cpu().numpy()
+    yield Finished(torch.from_numpy(drawn(found, rows, columns, window, (height, width)))[None])
 
 
-def _starts(length: int, window: int, stride: int) -> range:
-    """Return where windows begin, so that the last one reaches the edge."""
+def drawn(
+    falls: NDArray[np.float32], rows: range, columns: range, window: int, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return the mean fall, (H, W), over all windows that cover a pixel; the nearer its middle, the more it counts.
+
+    Counted alike, all windows that touch an object would make a plateau larger than the object.
+
+    Parameters
+    ----------
+    falls : numpy.ndarray, (R, C) float32
+        Of the score, by windows.
+    rows, columns : range
+        Where the R and the C windows begin.
+    window : int
+    shape : tuple of int
+        H and W.
+    """
+    down, right = (
+        np.array([_tent(start, window, length) for start in begins], np.float32)
+        for begins, length in zip((rows, columns), shape, strict=True)
+    )
+    shares = np.outer(down.sum(axis=0), right.sum(axis=0))
+    return np.asarray((down.T @ falls @ right) / shares, np.float32)
+
+
+def starts(length: int, window: int, stride: int) -> range:
+    """Return where windows begin, so that the last one reaches the edge.
+
+    Raises
+    ------
+    ValueError
+        If windows would leave gaps between them.
+    """
+    if stride > window:
+        raise ValueError(f"Steps of {stride} px leave gaps between windows of {window} px; take steps of {window} px.")
     return range(0, max(0, length - window) + stride if length > window else 1, stride)
+
+
+def _tent(start: int, window: int, length: int) -> NDArray[np.float64]:
+    """Return how much a window counts along an axis, (L,): 1 in its middle, 0 beyond its ends."""
+    middle = start + (min(window, length) - 1) / 2
+    away = np.abs(np.arange(length) - middle)
+    return np.asarray(np.maximum(0, 1 - away / (min(window, length) / 2 + 0.5)))

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_microcnn.config import ClassInfo, ExplainConfig
 from napari_microcnn.data.views import Region
-from napari_microcnn.events import Alive, Event, Finished, Job
-from napari_microcnn.explain.attribution import integrated_gradients, occlusion
+from napari_microcnn.events import Alive, Event, Finished, Job, Notice
+from napari_microcnn.explain.attribution import integrated_gradients
+from napari_microcnn.explain.covering import falls_of_window
 from napari_microcnn.explain.gradcam import grad_cam, guided_grad_cam
+from napari_microcnn.explain.segmented import segmenter_heat
 from napari_microcnn.explain.sight import Sight, Window
-from napari_microcnn.explain.stitching import stitched
+from napari_microcnn.explain.stitching import result_within, stitched
 from napari_microcnn.explain.target import Target
 from napari_microcnn.explain.trust import SanityCheck, sanity_check
 from napari_microcnn.micrograph import Pixels
@@ -84,7 +85,8 @@ def explain_class(
     Parameters
     ----------
     pixels : array, (Y, X) or (Y, X, C)
-        May be lazy. Of large images up to 16 windows are looked at, as a classifier does.
+        May be lazy. A classifier looks at up to 16 windows of large images, as for its answer, a
+        segmenter at up to 64 pieces of 512 pixels: larger ones are seen in parts, with a notice.
     model : Model or Classifier
     class_id : int
     config : ExplainConfig, optional
@@ -129,9 +131,14 @@ def class_named(model: Model | Classifier, name: int | str) -> ClassInfo:
 def heat_of(
     sight: Sight, output: int, config: ExplainConfig, region: NDArray[np.bool_] | None
 ) -> Generator[Event, None, tuple[NDArray[np.float32], float, str | None]]:
-    """Return heat in the resampled image, mean probability and the layer; overlapping windows are averaged."""
-    shares: list[float] = []
+    """Return heat in the resampled image, mean probability and the layer; a classifier's windows are averaged."""
     layer = (config.layer or sight.default_layer()) if config.method in WITH_LAYER else None
+    if not sight.covered(region):
+        yield Notice("The image is very large, so only parts spread over it are looked at; choose a region for more.")
+    if not sight.judges_windows:
+        found, share = yield from segmenter_heat(sight, output, config, layer, region)
+        return found, share, layer
+    shares: list[float] = []
 
     def look(window: Window) -> Generator[Event, None, NDArray[np.float32]]:
         target = sight.target(window, output)
@@ -177,9 +184,12 @@ def sanity_of(
 def _window_heat(
     sight: Sight, window: Window, target: Target, config: ExplainConfig, layer: str | None
 ) -> Generator[Event, None, NDArray[np.float32]]:
-    """Return the heat of a window, (H, W)."""
+    """Return the heat of a classifier's window, (H, W)."""
+    if config.method == "occlusion":
+        return (yield from falls_of_window(sight, window, target, config))
     if layer is None:
-        found = yield from _attributed(sight, window, target, config)
+        added: Tensor = yield from result_within(integrated_gradients(sight.net, window.image, target, config.steps))
+        found = added[0].sum(dim=0)
     elif config.method == "grad-cam":
         found = sight.enlarged(grad_cam(sight.net, window.image, target, layer), layer, window)[0]
     else:
@@ -189,18 +199,3 @@ def _window_heat(
 
         found = guided_grad_cam(sight.net, window.image, target, layer, enlarge)[0].abs().sum(dim=0)
     return np.asarray(found.detach().float().cpu().numpy(), np.float32)
-
-
-def _attributed(
-    sight: Sight, window: Window, target: Target, config: ExplainConfig
-) -> Generator[Event, None, torch.Tensor]:
-    """Return what every pixel of a window adds to the score, (H, W)."""
-    if config.method == "integrated-gradients":
-        job = integrated_gradients(sight.net, window.image, target, config.steps)
-    else:
-        job = occlusion(sight.net, window.image, target, config.window, config.stride)
-    for event in job:
-        if isinstance(event, Finished):
-            return event.result[0].sum(dim=0) if event.result.ndim == 4 else event.result[0]
-        yield event
-    raise RuntimeError("An attribution ended without a result.")

@@ -8,6 +8,7 @@ place or are not modules at all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -42,15 +43,34 @@ def grad_cam(net: nn.Module, images: Tensor, target: Target, layer: str) -> Tens
     ValueError
         If there is no such layer, it has no maps, or the score does not depend on it.
     """
-    with torch.enable_grad(), listening(net, layer) as heard:
-        # The weights of a model need no gradients; through the image all layers get them.
-        scores = target.scores(net(images.detach().requires_grad_()))
+    found = slopes_at(net, images, target, layer)
+    return heat_of_maps(found.maps, found.slopes.mean(dim=(2, 3)))
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Maps A of a layer, (N, F, h, w), d score / d A in the same shape, and the network's logits."""
+
+    maps: Tensor
+    slopes: Tensor
+    logits: Tensor
+
+
+def slopes_at(net: nn.Module, images: Tensor, target: Target, layer: str) -> Slopes:
+    """Return what Grad-CAM is made of; see `grad_cam`."""
+    with torch.enable_grad(), listening(net, layer, apart=True) as heard:
+        logits = net(images.detach())
         maps = checked_maps(heard, layer)
-        slopes = torch.autograd.grad(scores.sum(), maps, allow_unused=True)[0]
+        scores = target.scores(logits).sum()
+        slopes = torch.autograd.grad(scores, maps, allow_unused=True)[0] if scores.requires_grad else None
     if slopes is None:
         raise ValueError(f"The score of the class does not depend on the layer {layer!r}; choose another one.")
-    weights = slopes.mean(dim=(2, 3), keepdim=True)
-    return (weights * maps).sum(dim=1).relu().detach()
+    return Slopes(maps.detach(), slopes, logits.detach())
+
+
+def heat_of_maps(maps: Tensor, weights: Tensor) -> Tensor:
+    """Return relu(sum over f of w_f A_f), (N, h, w), of maps (N, F, h, w) and weights (N, F)."""
+    return torch.einsum("nf,nfhw->nhw", weights, maps).relu()
 
 
 def guided_gradients(net: nn.Module, images: Tensor, target: Target) -> Tensor:

@@ -65,10 +65,17 @@ def module_named(net: nn.Module, layer: str) -> nn.Module:
 
 
 @contextmanager
-def listening(net: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+def listening(net: nn.Module, layer: str, *, apart: bool = False) -> Iterator[list[Tensor]]:
     """Collect the results of a layer, with their gradients to be, while images pass.
 
     What follows gets a copy: a ReLU that works in place would overwrite what was collected.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+    layer : str
+    apart : bool
+        Whether gradients end here: what comes before the layer then needs no memory for them.
 
     Raises
     ------
@@ -78,8 +85,8 @@ def listening(net: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     heard: list[Tensor] = []
 
     def hear(_module: nn.Module, _taken: object, made: Tensor) -> Tensor:
-        heard.append(made)
-        return made.clone()
+        heard.append(made.detach().requires_grad_() if apart else made)
+        return heard[-1].clone()
 
     handle = module_named(net, layer).register_forward_hook(hear)
     try:

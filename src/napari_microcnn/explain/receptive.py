@@ -68,7 +68,7 @@ def field_of_view(sight: Sight, pixel: tuple[int, int], layer: str, seed: int = 
         raise ValueError(f"The pixel {pixel} is outside of the image of {sight.shape[0]} x {sight.shape[1]} pixels.")
     mask = np.zeros(sight.shape, bool)
     mask[pixel] = True
-    window = next(sight.windows(mask))
+    window = next(sight.windows(mask, margin=0))
     field = sight.field(layer, window.shape)
     position = _nearest(sight, window, field, pixel)
     rows, columns = field.box(*position)

@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_microcnn.data.resampling import Resampled
-from napari_microcnn.data.views import Prospect, Region, View, spread_windows
+from napari_microcnn.data.views import Prospect, Region, View
+from napari_microcnn.data.windows import Box
 from napari_microcnn.device import resolve_device
 from napari_microcnn.explain.enlarging import enlarged
 from napari_microcnn.explain.layers import default_layer, module_named
+from napari_microcnn.explain.pieces import Piece, cells, cut, shifted, spread
 from napari_microcnn.explain.target import Target
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Classifier, Model
-from napari_microcnn.nets import receptive_fields, receptive_radius
+from napari_microcnn.nets import halo, receptive_fields, receptive_radius
 from napari_microcnn.nets.fields import Field
 
 LARGEST = 512
-"""Side in pixels of the windows in which a segmenter's explanation is computed: gradients need much memory."""
-WINDOWS = 16
-"""Windows of an image that are looked at, at most: as many as a classifier looks at for its answer."""
+"""Side in pixels of what of a segmenter's explanation is computed at once, without the margin around it."""
+_WIDTH = 16
+"""Filters at the finest level of a U-Net up to which this fits well into memory: gradients need much of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +39,25 @@ class Window:
     top, left : int
         Its place in the resampled image.
     image : torch.Tensor, (1, C, H, W) float32
-    where : torch.Tensor or None, (H, W) bool
-        The pixels of interest in it; None: all.
+    where : torch.Tensor, (H, W) bool
+        The pixels of interest in it.
+    core : tuple of slice
+        Rows and columns of the window that it stands for; around them is what the network needs to
+        see for its answer there to be that of the whole image.
     """
 
     top: int
     left: int
     image: Tensor
-    where: Tensor | None
+    where: Tensor
+    core: Region
+
+    @property
+    def own(self) -> Tensor:
+        """The pixels of interest that no other window stands for, (H, W) bool; only segmenters need it."""
+        own = torch.zeros_like(self.where)
+        own[self.core] = self.where[self.core]
+        return own
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,6 +86,15 @@ class Sight:
         Height and width of the image.
     temperature : float
         Logits are divided by it before they become probabilities.
+    judges_windows : bool
+        Whether the network gives one answer per window (classifiers) and not one per pixel.
+    step : int
+        Sides of windows are multiples of it.
+    reach : int
+        How far around a pixel its answer hangs on the image; 0 for classifiers.
+    margin : int
+        Pixels around a piece of the image that make the maps and the answer there equal to those of
+        the whole image; 0 for classifiers.
 
     Raises
     ------
@@ -86,13 +108,13 @@ class Sight:
         channels = int(pixels.shape[2]) if pixels.ndim == 3 else 1
         if {channels, model.config.channels} != {1, 3}:
             model.check_channels(channels)
-        view, self._step, self._reach = _view(model)
+        view, self.step, self.reach, self.margin = _view(model)
         factor = magnification or view.magnification
         self.prospect: Prospect = View(view.side, view.channels, factor, view.limits).of(pixels)
         self.net: nn.Module = model.snapshot().net.to(resolve_device(device))
         self.shape = int(pixels.shape[0]), int(pixels.shape[1])
         self.temperature = model.temperature if isinstance(model, Classifier) else 1.0
-        self._whole_only = isinstance(model, Classifier)
+        self.judges_windows = isinstance(model, Classifier)
         self._fields: dict[tuple[str, tuple[int, int, int]], Field] = {}
 
     def with_net(self, net: nn.Module) -> Sight:
@@ -107,17 +129,28 @@ class Sight:
         return int(self.net.config.channels)  # type: ignore[union-attr,arg-type]
 
     @property
+    def pixels(self) -> int:
+        """Pixels of the resampled image, rounded up to what the network takes."""
+        height, width = self._box(None).shape
+        return height * width
+
+    @property
+    def seen_at_once(self) -> int:
+        """Side in pixels of what the network judges by: a classifier's window, a segmenter's receptive field."""
+        return self._side if self.judges_windows else 2 * self.reach + 1
+
+    @property
     def window_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of the windows of the whole image."""
-        _, _, height, width = self._box(None)
+        height, width = self._box(None).shape
         return self.channels, min(self._side, height), min(self._side, width)
 
     def middle_shape(self, most: int) -> tuple[int, int, int]:
         """Return channels, height and width of a window that stands for the image; for segmenters at most so large."""
         channels, height, width = self.window_shape
-        if self._whole_only:
+        if self.judges_windows:
             return channels, height, width
-        most = max(self._step, most // self._step * self._step)
+        most = max(self.step, most // self.step * self.step)
         return channels, min(most, height), min(most, width)
 
     @property
@@ -126,10 +159,16 @@ class Sight:
         seen = self.prospect.shape
         return seen[0] / self.shape[0], seen[1] / self.shape[1]
 
-    def windows(self, region: NDArray[np.bool_] | None = None) -> Iterator[Window]:
-        """Yield the windows that hold the pixels of interest, (Y, X) bool, or the whole image.
+    def windows(self, region: NDArray[np.bool_] | None = None, margin: int | None = None) -> Iterator[Window]:
+        """Yield the windows over the pixels of interest, (Y, X) bool, or over the whole image.
 
         A segmenter's windows reach as far around a region as its network sees.
+
+        Parameters
+        ----------
+        region : numpy.ndarray, (Y, X) bool, optional
+        margin : int, optional
+            Around the core of a segmenter's window, in pixels; None: `margin` of the sight.
 
         Raises
         ------
@@ -137,31 +176,37 @@ class Sight:
             If the region is empty or of another shape than the image.
         """
         where = None if region is None else self._resampled(region)
-        top, left, height, width = self._box(where)
-        side = min(self._side, height), min(self._side, width)
-        for y, x in _places((height, width), side):
-            row, column = top + y, left + x
-            inside = None if where is None else torch.from_numpy(_cut(where, row, column, side))
-            if inside is not None and not inside.any():
+        for core, around in self._pieces(where, margin):
+            height, width = around.shape
+            inside = np.ones(self.prospect.shape, bool) if where is None else where
+            wanted = torch.from_numpy(cut(inside, around))
+            if self.judges_windows and not wanted.any():
                 continue
-            seen = torch.from_numpy(self.prospect.window(row, column, *side))[None]
-            yield Window(row, column, seen.to(next(self.net.parameters()).device), inside)
+            seen = torch.from_numpy(self.prospect.window(around.top, around.left, height, width))[None]
+            image = seen.to(next(self.net.parameters()).device)
+            yield Window(around.top, around.left, image, wanted, shifted(core, around))
 
     def count(self, region: NDArray[np.bool_] | None = None) -> int:
         """Return the number of windows, at most."""
-        _, _, height, width = self._box(None if region is None else self._resampled(region))
-        return len(_places((height, width), (min(self._side, height), min(self._side, width))))
+        return len(self._pieces(None if region is None else self._resampled(region), None))
+
+    def covered(self, region: NDArray[np.bool_] | None = None) -> bool:
+        """Return whether the windows leave nothing out; of very large images only some are looked at."""
+        where = None if region is None else self._resampled(region)
+        seen = sum(core.shape[0] * core.shape[1] for core, _ in self._pieces(where, None))
+        height, width = self._box(where).shape
+        return seen >= height * width
 
     def target(self, window: Window, output: int) -> Target:
         """Return what is explained in a window: a classifier judges it as a whole."""
-        return Target(output, None if self._whole_only else window.where)
+        return Target(output, None if self.judges_windows else window.where)
 
     def image_box(self, region: NDArray[np.bool_] | None) -> Region:
         """Return the rows and columns of the image that the windows cover."""
-        top, left, height, width = self._box(None if region is None else self._resampled(region))
+        box = self._box(None if region is None else self._resampled(region))
         spans = []
-        for start, length, scale, full in zip((top, left), (height, width), self.scale, self.shape, strict=True):
-            low, high = max(0, int(start / scale)), min(full, round((start + length) / scale))
+        for part, scale, full in zip(box.slices, self.scale, self.shape, strict=True):
+            low, high = max(0, int(part.start / scale)), min(full, round(part.stop / scale))
             spans.append(slice(low, high))
         return spans[0], spans[1]
 
@@ -216,40 +261,39 @@ class Sight:
         ] = True
         return result
 
-    def _box(self, where: NDArray[np.bool_] | None) -> tuple[int, int, int, int]:
-        """Return top, left, height and width of what is looked at, in the resampled image."""
+    def _pieces(self, where: NDArray[np.bool_] | None, margin: int | None) -> list[Piece]:
+        """Return what is looked at piece by piece, with as much around it, in the resampled image."""
+        box = self._box(where)
+        if self.judges_windows:
+            return spread(box, self._side)
+        full = [-(-side // self.step) * self.step for side in self.prospect.shape]
+        around = self.margin if margin is None else margin
+        return cells(box, (full[0], full[1]), self._side, self.step, around)
+
+    def _box(self, where: NDArray[np.bool_] | None) -> Box:
+        """Return the rows and columns that are looked at, in the resampled image."""
         parts = []
         for axis, full in enumerate(self.prospect.shape):
             low, high = 0, full
             if where is not None:
                 touched = np.flatnonzero(where.any(1 - axis))
-                low, high = int(touched[0]) - self._reach, int(touched[-1]) + 1 + self._reach
+                low, high = int(touched[0]) - self.reach, int(touched[-1]) + 1 + self.reach
                 low, high = max(0, low), min(full, high)
-            low = low // self._step * self._step  # a window begins where poolings begin in the whole image
-            length = -(-(high - low) // self._step) * self._step
-            if self._whole_only and length < self._side:
+            low = low // self.step * self.step  # a window begins where poolings begin in the whole image
+            length = -(-(high - low) // self.step) * self.step
+            if self.judges_windows and length < self._side:
                 low = min(max(0, (low + high - self._side) // 2), max(0, full - self._side))
                 length = self._side
-            parts.append((low, length))
-        (top, height), (left, width) = parts
-        return top, left, height, width
+            parts.append((low, low + length))
+        return Box(*parts[0], *parts[1])
 
 
-def _view(model: Model | Classifier) -> tuple[View, int, int]:
-    """Return how a model looks at images, what sides must be multiples of, and how far around a pixel it looks."""
+def _view(model: Model | Classifier) -> tuple[View, int, int, int]:
+    """Return how a model looks at images, of what sides are multiples, how far a pixel sees, and the margin."""
     if isinstance(model, Classifier):
-        return model.view, 1, 0
-    step = 2**model.config.depth
-    return View(max(LARGEST, step), model.config.channels), step, receptive_radius(model.config)
-
-
-def _places(shape: tuple[int, int], side: tuple[int, int]) -> list[tuple[int, int]]:
-    return spread_windows(shape, max(side), WINDOWS) if shape != side else [(0, 0)]
-
-
-def _cut(mask: NDArray[np.bool_], top: int, left: int, side: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return a window of a mask, False beyond its edges."""
-    result = np.zeros(side, bool)
-    part = mask[top : top + side[0], left : left + side[1]]
-    result[: part.shape[0], : part.shape[1]] = part
-    return result
+        return model.view, 1, 0, 0
+    config = model.config
+    step = 2**config.depth
+    side = int(LARGEST * min(1.0, (_WIDTH / config.width) ** 0.5)) // step * step
+    # One step more than the answer needs: maps are drawn from the positions on both sides of a pixel.
+    return View(max(side, step), config.channels), step, receptive_radius(config), halo(config) + step
