@@ -119,7 +119,7 @@ def test_pixels_add_as_much_in_pieces_as_in_the_whole_image(
 def test_occlusion_in_pieces_and_many_covers_at_a_time(
     model: Model, image: np.ndarray, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"method": "occlusion", "window": 12, "stride": 6}
+    settings = {"method": "occlusion", "window": 30, "stride": 20}
     region = interest(kind)
     whole = explained(model, image, region, **settings)
     monkeypatch.setattr(sights, "LARGEST", 64)
@@ -158,7 +158,7 @@ def test_the_probability_is_that_of_the_pixels_of_interest(model: Model, image: 
         shares = sight.net(torch.from_numpy(sight.prospect.window(0, 0, 152, 136))[None]).softmax(dim=1)
     truth = shares[0, 1, :150, :134].numpy()[region].mean()
     for method in METHODS:
-        config = ExplainConfig(method=method, steps=2, device="cpu")
+        config = ExplainConfig(method=method, steps=2, window=40, stride=40, device="cpu")
         assert result_of(explain_class(image, model, 2, config, region)).probability == pytest.approx(truth, abs=1e-5)
 
 

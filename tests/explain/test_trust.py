@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_microcnn.config import ClassifierConfig, ClassInfo
+from napari_microcnn.config import ClassifierConfig, ClassInfo, UNetConfig
 from napari_microcnn.events import Event, result_of
 from napari_microcnn.explain.gradcam import grad_cam
 from napari_microcnn.explain.poolings import Poolings
@@ -17,8 +17,8 @@ from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.target import Target
 from napari_microcnn.explain.translation import translation_test
 from napari_microcnn.explain.trust import heat_outside, rank_correlation, same_shift, sanity_check
-from napari_microcnn.models import Classifier
-from napari_microcnn.nets import build_classifier
+from napari_microcnn.models import Classifier, Model
+from napari_microcnn.nets import UNet, build_classifier
 
 CLASSES = (ClassInfo(id=0, name="a", colour="#000000"), ClassInfo(id=1, name="b", colour="#ffffff"))
 
@@ -55,6 +55,9 @@ def test_random_weights_change_a_map_that_tells_of_them() -> None:
     assert found.passed
     assert "tells of what was learnt" in found.verdict
     assert found.layers[-1] == "blocks.0.0"
+    assert len(found.repeats) == 5
+    assert len(set(found.repeats)) == 5
+    assert found.similarity[-1] == pytest.approx(np.mean(found.repeats))
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
     assert found == result_of(sanity_check(net, heat, seed=1))
 
@@ -69,6 +72,43 @@ def test_a_map_that_only_shows_the_image_does_not_pass() -> None:
     found = result_of(sanity_check(classifier().net, edges))
     assert not found.passed
     assert "Do not trust it" in found.verdict
+
+
+def test_heat_of_the_other_sign_is_the_same_map() -> None:
+    """Integrated gradients of random weights may be those of the image with the opposite sign."""
+    image = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    signs = iter([1, *(np.random.default_rng(1).integers(0, 2, 99) * 2 - 1)])
+
+    def signed(_: nn.Module) -> Generator[Event, None, np.ndarray]:
+        yield from ()
+        return np.float32(next(signs)) * image
+
+    assert result_of(sanity_check(classifier().net, signed)).similarity[-1] == pytest.approx(1)
+
+
+def test_without_heat_there_is_nothing_to_check() -> None:
+    def nothing(_: nn.Module) -> Generator[Event, None, np.ndarray]:
+        yield from ()
+        return np.zeros((64, 64), np.float32)
+
+    found = result_of(sanity_check(classifier().net, nothing))
+    assert not found.passed
+    assert "nothing to check" in found.verdict
+
+
+def test_random_weights_are_tried_on_a_part_around_the_region() -> None:
+    image = np.random.default_rng(0).normal(size=(700, 500)).astype(np.float32)
+    region = np.zeros(image.shape, bool)
+    region[600:650, 30:40] = True
+    net = UNet(UNetConfig(width=4, depth=2)).eval()
+    sight = Sight(image, Model(net, CLASSES))
+    part, inside = sight.part(320, region)
+    assert part.shape == (320, 320)
+    np.testing.assert_array_equal(part.prospect.window(0, 0, 320, 320), sight.prospect.window(380, 0, 320, 320))
+    assert inside is not None
+    assert inside.sum() == region.sum()
+    np.testing.assert_array_equal(inside, region[380:700, :320])
+    assert sight.shape == image.shape
 
 
 def test_rank_correlation() -> None:

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from napari_microcnn.events import Event, Finished, Job
 from napari_microcnn.explain.layers import map_layers, maps_of, module_named
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.pieces import Window
+from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.stitching import stitched
 from napari_microcnn.nets import Layer
 

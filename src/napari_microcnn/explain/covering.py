@@ -12,7 +12,8 @@ from torch import Tensor
 from napari_microcnn.config import ExplainConfig
 from napari_microcnn.events import Event, Progress
 from napari_microcnn.explain.attribution import drawn, occlusion, starts
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.pieces import Window
+from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.stitching import result_within
 from napari_microcnn.explain.target import Target
 

@@ -16,8 +16,9 @@ from napari_microcnn.events import Alive, Event, Finished, Job, Notice
 from napari_microcnn.explain.attribution import integrated_gradients
 from napari_microcnn.explain.covering import falls_of_window
 from napari_microcnn.explain.gradcam import grad_cam, guided_grad_cam
+from napari_microcnn.explain.pieces import Window
 from napari_microcnn.explain.segmented import segmenter_heat
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.stitching import result_within, stitched
 from napari_microcnn.explain.target import Target
 from napari_microcnn.explain.trust import SanityCheck, sanity_check
@@ -26,6 +27,10 @@ from napari_microcnn.models import Classifier, Model
 
 WITH_LAYER = ("grad-cam", "guided-grad-cam")
 """Methods that look at the maps of a layer."""
+_CHECKED, _SLOWLY_CHECKED = 320, 192
+"""Side in pixels of what random weights are tried on, with Grad-CAM and with the other methods."""
+_QUICK_STEPS = 8
+"""Of integrated gradients, which are compared by ranks only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,8 @@ def sanity_of(
 ) -> Job[SanityCheck]:
     """Find out whether an explanation changes when weights become random; see `sanity_check`.
 
+    Of a large image a part is looked at, so that it takes seconds.
+
     Parameters
     ----------
     sight : Sight
@@ -166,7 +173,8 @@ def sanity_of(
         Of the random weights.
     """
     layer = config.layer or (sight.default_layer() if config.method in WITH_LAYER else None)
-    config = config.model_copy(update={"layer": layer})
+    config = config.model_copy(update={"layer": layer, "steps": min(config.steps, _QUICK_STEPS)})
+    sight, region = sight.part(_CHECKED if config.method == "grad-cam" else _SLOWLY_CHECKED, region)
 
     def heat(net: nn.Module) -> Generator[Event, None, NDArray[np.float32]]:
         job = heat_of(sight.with_net(net), output, config, region)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_microcnn.data.views import Region, spread_windows
 from napari_microcnn.data.windows import Box, window_around
@@ -17,6 +20,42 @@ CELLS = 64
 
 Piece = tuple[Box, Box]
 """What a window stands for, and what the network sees."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A piece of an image as the network sees it.
+
+    Attributes
+    ----------
+    top, left : int
+        Its place in the resampled image.
+    image : torch.Tensor, (1, C, H, W) float32
+    where : torch.Tensor, (H, W) bool
+        The pixels of interest in it.
+    core : tuple of slice
+        Rows and columns of the window that it stands for; around them is what the network needs to
+        see for its answer there to be that of the whole image.
+    """
+
+    top: int
+    left: int
+    image: Tensor
+    where: Tensor
+    core: Region
+
+    @property
+    def own(self) -> Tensor:
+        """The pixels of interest that no other window stands for, (H, W) bool; only segmenters need it."""
+        own = torch.zeros_like(self.where)
+        own[self.core] = self.where[self.core]
+        return own
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        _, channels, height, width = self.image.shape
+        return channels, height, width
 
 
 def spread(box: Box, side: int) -> list[Piece]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from napari_microcnn.data.views import Region
 from napari_microcnn.explain.enlarging import position_of
 from napari_microcnn.explain.layers import checked_maps, listening
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.pieces import Window
+from napari_microcnn.explain.sight import Sight
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.nets.fields import Field
 

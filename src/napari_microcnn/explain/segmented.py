@@ -21,7 +21,8 @@ from napari_microcnn.explain.attribution import integrated_gradients
 from napari_microcnn.explain.covering import falls_of_pixels
 from napari_microcnn.explain.gradcam import guided_gradients, heat_of_maps, slopes_at
 from napari_microcnn.explain.layers import maps_of
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.pieces import Window
+from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.stitching import Look, progress, result_within, stitched
 from napari_microcnn.explain.target import Target
 

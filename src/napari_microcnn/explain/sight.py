@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from napari_microcnn.data.windows import Box
 from napari_microcnn.device import resolve_device
 from napari_microcnn.explain.enlarging import enlarged
 from napari_microcnn.explain.layers import default_layer, module_named
-from napari_microcnn.explain.pieces import Piece, cells, cut, shifted, spread
+from napari_microcnn.explain.pieces import Piece, Window, cells, cut, shifted, spread
 from napari_microcnn.explain.target import Target
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Classifier, Model
@@ -28,42 +27,6 @@ LARGEST = 512
 """Side in pixels of what of a segmenter's explanation is computed at once, without the margin around it."""
 _WIDTH = 16
 """Filters at the finest level of a U-Net up to which this fits well into memory: gradients need much of it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """A piece of an image as the network sees it.
-
-    Attributes
-    ----------
-    top, left : int
-        Its place in the resampled image.
-    image : torch.Tensor, (1, C, H, W) float32
-    where : torch.Tensor, (H, W) bool
-        The pixels of interest in it.
-    core : tuple of slice
-        Rows and columns of the window that it stands for; around them is what the network needs to
-        see for its answer there to be that of the whole image.
-    """
-
-    top: int
-    left: int
-    image: Tensor
-    where: Tensor
-    core: Region
-
-    @property
-    def own(self) -> Tensor:
-        """The pixels of interest that no other window stands for, (H, W) bool; only segmenters need it."""
-        own = torch.zeros_like(self.where)
-        own[self.core] = self.where[self.core]
-        return own
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
-        _, channels, height, width = self.image.shape
-        return channels, height, width
 
 
 class Sight:
@@ -122,6 +85,24 @@ class Sight:
         other = copy.copy(self)
         other.net = net
         return other
+
+    def part(self, most: int, region: NDArray[np.bool_] | None) -> tuple[Sight, NDArray[np.bool_] | None]:
+        """Return the sight of a part of the image, of at most so many pixels down and across, and the region in it.
+
+        The part lies in the middle of the image or of the region; its pixels are the resampled ones.
+        """
+        where = None if region is None else self._resampled(region)
+        most = max(most, 2 * self._side) if self.judges_windows else most
+        spans = []
+        for axis, full in enumerate(self.prospect.shape):
+            touched = np.arange(full) if where is None else np.flatnonzero(where.any(1 - axis))
+            low = max(0, min(int(touched[len(touched) // 2]) - most // 2, full - most)) // self.step * self.step
+            spans.append(slice(low, min(full, low + most)))
+        rows, columns = spans
+        other = copy.copy(self)
+        other.prospect = Prospect(self.prospect.plane[rows, columns], self.prospect.limits, self._side)
+        other.shape = other.prospect.shape
+        return other, None if where is None else where[rows, columns]
 
     @property
     def channels(self) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.events import Event, Finished, Job, Progress
-from napari_microcnn.explain.sight import Sight, Window
+from napari_microcnn.explain.pieces import Window
+from napari_microcnn.explain.sight import Sight
 
 T = TypeVar("T")
 Look = Callable[[Window], Generator[Event, None, NDArray[np.float32]]]

@@ -17,6 +17,7 @@ from napari_microcnn.events import Event, Finished, Job, Progress
 ALIKE = 0.5
 """Rank correlation from which on two maps are taken for alike."""
 _STAGES = 6
+_REPEATS = 5
 _SIDE = 64
 
 HeatOf = Callable[[nn.Module], Generator[Event, None, NDArray[np.float32]]]
@@ -60,11 +61,16 @@ class SanityCheck:
     layers : tuple of str
         The first layer that was replaced at every stage; all that follow it were replaced, too.
     similarity : tuple of float
-        Rank correlation with the heat of the trained network, at every stage.
+        Rank correlation of the sizes of the heat with those of the trained network, at every stage;
+        nan where there is no heat to compare. The last one is the mean of `repeats`.
+    repeats : tuple of float
+        Rank correlations with all weights replaced, for several networks of random weights: a
+        single one is alike by chance now and then, up to about 0.4 where maps are smooth.
     """
 
     layers: tuple[str, ...]
     similarity: tuple[float, ...]
+    repeats: tuple[float, ...]
 
     @property
     def passed(self) -> bool:
@@ -75,18 +81,27 @@ class SanityCheck:
     def verdict(self) -> str:
         """One sentence for people."""
         last = self.similarity[-1]
+        if np.isnan(last):
+            return (
+                "There is nothing to check: the heat is the same everywhere. Choose another class, layer or part of "
+                "the image."
+            )
+        told = f"rank correlation {last:.2f}, mean of {len(self.repeats)} random networks"
         if self.passed:
-            return f"Random weights change the map (rank correlation {last:.2f}): it tells of what was learnt."
+            return f"Random weights change the map ({told}): it tells of what was learnt."
         return (
-            f"Random weights give nearly the same map (rank correlation {last:.2f}): it shows the image and not what "
-            f"was learnt. Do not trust it; try another method or a deeper layer."
+            f"Random weights give nearly the same map ({told}): it shows the image and not what was learnt. Do not "
+            f"trust it; try another method or a deeper layer."
         )
 
 
-def sanity_check(net: nn.Module, heat_of: HeatOf, seed: int = 0, stages: int = _STAGES) -> Job[SanityCheck]:
+def sanity_check(
+    net: nn.Module, heat_of: HeatOf, seed: int = 0, stages: int = _STAGES, repeats: int = _REPEATS
+) -> Job[SanityCheck]:
     """Replace weights by random ones, from the last layer to the first, and see whether the heat changes.
 
-    The cascading randomisation of Adebayo et al., NeurIPS 2018.
+    The cascading randomisation of Adebayo et al., NeurIPS 2018, which compares the sizes of the
+    heat by ranks; the last stage, with nothing learnt left, is repeated with other random weights.
 
     Parameters
     ----------
@@ -98,6 +113,8 @@ def sanity_check(net: nn.Module, heat_of: HeatOf, seed: int = 0, stages: int = _
         Of the random weights.
     stages : int
         In how many steps the layers are replaced.
+    repeats : int
+        Networks of random weights that the last stage is averaged over.
 
     Yields
     ------
@@ -112,20 +129,28 @@ def sanity_check(net: nn.Module, heat_of: HeatOf, seed: int = 0, stages: int = _
     names = [name for name, layer in net.named_modules() if hasattr(layer, "reset_parameters")]
     if not names:
         raise ValueError("The network has no layers with weights, so they cannot be replaced by random ones.")
+    parts = [list(part) for part in np.array_split(np.array(names[::-1]), min(stages, len(names)))]
+    rounds = parts + [names] * (repeats - 1)
     truth = yield from heat_of(net)
+    yield Progress(1, len(rounds) + 1, "Replacing weights by random ones")
     changed = copy.deepcopy(net)
-    similarity, firsts = [], []
-    parts = [part for part in np.array_split(np.array(names[::-1]), min(stages, len(names))) if len(part)]
-    for number, part in enumerate(parts):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + number)
-            for name in part:
-                changed.get_submodule(str(name)).reset_parameters()  # type: ignore[operator]
+    similarity = []
+    for number, part in enumerate(rounds):
+        _randomise(changed, part, seed + number)
         heat = yield from heat_of(changed)
-        similarity.append(rank_correlation(truth, heat))
-        firsts.append(str(part[-1]))
-        yield Progress(number + 1, len(parts), "Replacing weights by random ones")
-    yield Finished(SanityCheck(tuple(firsts), tuple(similarity)))
+        similarity.append(rank_correlation(np.abs(truth), np.abs(heat)) if np.ptp(truth) > 0 else float("nan"))
+        yield Progress(number + 2, len(rounds) + 1, "Replacing weights by random ones")
+    last = similarity[len(parts) - 1 :]
+    firsts = tuple(str(part[-1]) for part in parts)
+    yield Finished(SanityCheck(firsts, (*similarity[: len(parts) - 1], float(np.mean(last))), tuple(last)))
+
+
+def _randomise(net: nn.Module, names: Sequence[str], seed: int) -> None:
+    """Replace the weights of some layers by random ones; batch normalisation forgets what it has seen."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name in names:
+            net.get_submodule(str(name)).reset_parameters()  # type: ignore[operator]
 
 
 def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -17,7 +17,8 @@ from napari_microcnn.ui.pairing import OnDisk, opened
 from napari_microcnn.ui.tasks import Array
 
 if TYPE_CHECKING:
-    from napari_microcnn.explain.sight import Sight, Window
+    from napari_microcnn.explain.pieces import Window
+    from napari_microcnn.explain.sight import Sight
 
 Region = tuple[slice, slice]
 _PICTURE = 96
