@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import tifffile
 
 from napari_microcnn.cli import main
 from napari_microcnn.io.read import read_micrograph
+from napari_microcnn.models import load_classifier
 
 TINY = "--architecture conv-pool --init none --filters 4 --blocks 2 --side 32 --batch 4 --epochs 1 --device cpu".split()
 
@@ -79,6 +85,26 @@ def test_predict_writes_a_table_and_maps(
     assert main(["classify", "predict", str(image), str(broken), "--model", str(trained), "-o", str(output)]) == 2
     assert "1 of 2 files were not classified" in capsys.readouterr().err
     assert len(rows(output / "predictions.csv")) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_control_c_keeps_the_best_classifier(folders: Path, tmp_path: Path) -> None:
+    """The real thing: Ctrl-C once a best classifier was written, exit code 130 and a model that opens."""
+    model = tmp_path / "kept.safetensors"
+    words = ["classify", "train", str(folders), "-o", str(model), *TINY, "--epochs", "100000"]
+    program = "import sys; from napari_microcnn.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        start = time.monotonic()
+        while not model.exists() and process.poll() is None and time.monotonic() - start < 100:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "The best model so far (epoch " in told
+    assert "Traceback" not in told
+    assert [info.name for info in load_classifier(model).classes] == ["coarse", "fine"]
 
 
 def test_evaluate_a_table(folders: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

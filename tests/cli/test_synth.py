@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from napari_microcnn.cli import main
 from napari_microcnn.config import IsingConfig, SteelConfig
 from napari_microcnn.data.gathering import collect, collect_table
+from napari_microcnn.events import Event
 from napari_microcnn.io.read import read_labels, read_micrograph
 from napari_microcnn.synth import LOOKS, STEEL_KINDS, ising, polycrystal, steel
+from napari_microcnn.train.transition import NetworkDone, study_transition
 
 
 def test_pictures_come_with_labels_and_all_to_make_them_again(tmp_path, capsys) -> None:
@@ -92,6 +95,22 @@ def test_mistakes_are_told(tmp_path, capsys, words: list[str], told: str) -> Non
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_keeps_the_finished_networks_of_the_transition(tmp_path, capsys, monkeypatch) -> None:
+    def interrupted(*arguments: object) -> Iterator[Event]:
+        for event in study_transition(*arguments):
+            yield event
+            if isinstance(event, NetworkDone):
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_microcnn.train.transition.study_transition", interrupted)
+    words = "classify transition --side 16 --temperatures 7 --repeats 8 --sweeps 10 --networks 9 --epochs 8 -o"
+    assert main([*words.split(), str(tmp_path)]) == 130
+    told = capsys.readouterr()
+    assert "The result is that of the first 1 of 9 networks." in told.err
+    assert "crosses one half at" in told.out
+    assert all((tmp_path / name).exists() for name in ("transition.png", "network-1.safetensors"))
 
 
 def test_the_phase_transition_is_told_beside_onsager(tmp_path, capsys) -> None:

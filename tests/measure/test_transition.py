@@ -22,7 +22,8 @@ def test_the_step_is_found_where_it_is() -> None:
     assert found.width == pytest.approx(0.16, rel=0.05)
     assert found.temperatures.shape == found.means.shape == found.spreads.shape == (41,)
     assert found.step(found.temperature) == pytest.approx(0.5)
-    assert f"{found}" == f"{found.temperature:.4f} ± {2 * found.error:.4f}"
+    assert f"{found}" == f"{found.temperature:.4f} ± {found.margin:.4f}"
+    assert found.margin == pytest.approx(1.96 * found.error, rel=1e-3)  # one network: only the normal law
 
 
 def test_the_error_bar_is_the_spread_of_repetitions() -> None:
@@ -39,6 +40,18 @@ def test_networks_that_disagree_widen_the_error_bar() -> None:
     apart = find_transition(temperatures, np.stack([first, outputs(0, 2.4)[1]]))
     assert apart.temperature == pytest.approx(2.3, abs=0.03)
     assert alike.error < 0.02 < 0.05 < apart.error
+    assert apart.margin > 8 * apart.error  # two networks know their own spread badly
+
+
+def test_the_interval_of_few_networks_contains_the_place_as_often_as_it_says() -> None:
+    """Networks that scatter by 0.01 around the true place, judged by many configurations."""
+    rng = np.random.default_rng(4)
+    temperatures = np.linspace(1.3, 3.3, 41)
+    hits = 0
+    for _ in range(200):
+        outputs = np.stack([expit((temperatures - place) / 0.08) for place in rng.normal(2.27, 0.01, 3)])
+        hits += find_transition(temperatures, outputs).contains(2.27)
+    assert 180 <= hits <= 198
 
 
 def test_the_same_seed_gives_the_same_error_bar() -> None:

@@ -9,7 +9,7 @@ from napari_microcnn.config import IsingConfig, TransitionConfig
 from napari_microcnn.events import Finished, Progress, result_of
 from napari_microcnn.measure.transition import find_transition
 from napari_microcnn.synth import CRITICAL_TEMPERATURE, ising
-from napari_microcnn.train.transition import study_transition
+from napari_microcnn.train.transition import NetworkDone, study_transition
 
 LATTICE = IsingConfig(side=16, coldest=1.3, hottest=3.3, temperatures=9, sweeps=15)
 SMALL = TransitionConfig(repeats=8, networks=2, epochs=8)
@@ -50,6 +50,14 @@ def test_progress_runs_from_the_beginning_to_the_end(events: list) -> None:
 def test_a_number_of_epochs_gives_the_same_answers_again(events: list) -> None:
     again = result_of(study_transition(LATTICE, SMALL.model_copy(update={"networks": 1}), seed=3))
     np.testing.assert_array_equal(again.outputs[0], events[-1].result.outputs[0])
+
+
+def test_the_networks_so_far_give_a_result(events: list) -> None:
+    first, whole = (event.study for event in events if isinstance(event, NetworkDone))
+    assert len(first.classifiers) == 1
+    np.testing.assert_array_equal(first.outputs, events[-1].result.outputs[:1])
+    assert whole is events[-1].result
+    assert find_transition(first.temperatures, first.outputs).temperature > 1.3
 
 
 def test_it_can_be_stopped() -> None:

@@ -196,13 +196,29 @@ def test_the_transition_is_found_and_drawn_beside_onsager(
     found = section.plot.shown
     assert found is not None, dock.status.text()
     assert section.plot.exact.value() == pytest.approx(2.2692, abs=1e-4)
-    assert section.plot.band.getRegion() == pytest.approx(
-        (found.place - 2 * found.error, found.place + 2 * found.error)
-    )
+    assert section.plot.band.getRegion() == pytest.approx((found.place - found.margin, found.place + found.margin))
     assert "crosses one half at" in dock.status.text()
     assert {path.name for path in (tmp_path / "transition").iterdir()} == {
         "outputs.csv", "transition.csv", "transition.json", "transition.png", "phases-1.safetensors",
     }  # fmt: skip
+    assert "phases-1" in [model.name for model in dock.session.models]
+
+
+def test_stopping_the_transition_keeps_the_finished_networks(
+    qtbot: Any, dock: SynthesizeDock, finish: Callable[[Any], None], tmp_path: Path
+) -> None:
+    dock.material_menu.setCurrentText("Ising lattices")
+    for name, value in {"side": 16, "temperatures": 7, "sweeps": 10}.items():
+        dock.lattice.form.widget(name).setValue(value)
+    dock.transition.form.set_value(TransitionConfig(repeats=6, networks=50, epochs=8))
+    dock.folder.folder = tmp_path
+    dock.transition.button.click()
+    qtbot.waitUntil(lambda: "network 2" in dock.status.text() and dock._reached is not None, timeout=60_000)
+    dock.stop_button.click()
+    finish(dock)
+    assert dock.transition.plot.shown is not None
+    assert "crosses one half at" in dock.status.text()
+    assert (tmp_path / "transition" / "transition.json").exists()
     assert "phases-1" in [model.name for model in dock.session.models]
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from napari_microcnn.cli.options import takes_settings
-from napari_microcnn.cli.running import follow
+from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import IsingConfig, TransitionConfig
+from napari_microcnn.events import Event
 from napari_microcnn.io.atomic import make_folder
 
 
@@ -23,6 +24,8 @@ def transition(
 ) -> None:
     """Teach networks the two phases of the Ising model, and find where their output crosses one half.
 
+    An interruption keeps the networks that are finished, and the result that they give.
+
     Raises
     ------
     ValueError
@@ -33,21 +36,38 @@ def transition(
     from napari_microcnn.measure.transition import find_transition
     from napari_microcnn.models import save_classifier
     from napari_microcnn.synth import CRITICAL_TEMPERATURE
-    from napari_microcnn.train.transition import Study, study_transition
+    from napari_microcnn.train.transition import NetworkDone, Study, study_transition
 
     make_folder(output)
-    study: Study = follow(study_transition(lattice, config, seed), "Phase transition")
-    for number, classifier in enumerate(study.classifiers, 1):
-        save_classifier(classifier, output / f"network-{number}.safetensors")
-    found = find_transition(study.temperatures, study.outputs, seed)
-    about = {"lattice": lattice.model_dump(), "study": config.model_dump(), "seed": seed}
-    exact = CRITICAL_TEMPERATURE
-    written = write_transition(
-        output,
-        outputs=study.table(),
-        means=found.table(),
-        curves=found.curves(exact),
-        about={**found.about(exact), **about},
-    )
-    typer.echo("\n".join(map(str, written)))
-    typer.echo(found.sentence(exact))
+    reached: list[Study] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, NetworkDone):
+            reached[:] = [event.study]
+            number = len(event.study.classifiers)
+            save_classifier(event.study.classifiers[-1], output / f"network-{number}.safetensors")
+
+    def conclude(study: Study) -> None:
+        found = find_transition(study.temperatures, study.outputs, seed)
+        about = {"lattice": lattice.model_dump(), "study": config.model_dump(), "seed": seed}
+        exact = CRITICAL_TEMPERATURE
+        written = write_transition(
+            output,
+            outputs=study.table(),
+            means=found.table(),
+            curves=found.curves(exact),
+            about={**found.about(exact), **about},
+        )
+        typer.echo("\n".join(map(str, written)))
+        typer.echo(found.sentence(exact))
+
+    try:
+        study = follow(study_transition(lattice, config, seed), "Phase transition", keep)
+    except KeyboardInterrupt:
+        if not reached:
+            say("No network was finished, so there is no result.")
+            raise
+        say(f"The result is that of the first {len(reached[0].classifiers)} of {config.networks} networks.")
+        conclude(reached[0])
+        raise
+    conclude(study)

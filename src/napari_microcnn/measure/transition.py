@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit
 from scipy.special import expit
+from scipy.stats import norm
+from scipy.stats import t as student
 
 _DRAWS = 400
 
@@ -23,6 +26,8 @@ class Transition:
         Where the fitted step crosses one half.
     error : float
         Standard error of it.
+    margin : float
+        Half of its 95 % interval: as many standard errors as Student's distribution asks for so few networks.
     width : float
         Of the step: between 0.27 and 0.73.
     temperatures, means, spreads : numpy.ndarray, (T,)
@@ -31,17 +36,18 @@ class Transition:
 
     temperature: float
     error: float
+    margin: float
     width: float
     temperatures: NDArray[np.float64]
     means: NDArray[np.float64]
     spreads: NDArray[np.float64]
 
     def __str__(self) -> str:
-        return f"{self.temperature:.4f} ± {2 * self.error:.4f}"
+        return f"{self.temperature:.4f} ± {self.margin:.4f}"
 
     def contains(self, temperature: float) -> bool:
-        """Whether a temperature lies within two standard errors."""
-        return abs(self.temperature - temperature) <= 2 * self.error
+        """Whether a temperature lies in the 95 % interval."""
+        return abs(self.temperature - temperature) <= self.margin
 
     def table(self) -> dict[str, NDArray[np.float64]]:
         """Return the columns of a table, one row for every temperature."""
@@ -65,7 +71,8 @@ class Transition:
             "width": self.width,
             "exact": exact,
             "relative_deviation": self.temperature / exact - 1,
-            "within_two_standard_errors": self.contains(exact),
+            "margin_of_95_percent": self.margin,
+            "contains_exact": self.contains(exact),
         }
 
     def sentence(self, exact: float) -> str:
@@ -90,7 +97,8 @@ def find_transition(temperatures: ArrayLike, outputs: ArrayLike, seed: int = 0) 
         Of the configurations.
     outputs : array-like, (N,) or (M, N)
         Of one network, or of several that were taught with different configurations: probability of
-        the class above the transition. The error bar tells of both, of the configurations and of the networks.
+        the class above the transition. The error bar tells of both, of the configurations (bootstrap) and of
+        the networks (spread of their crossings); of a single network it tells only of the configurations.
     seed : int
         Of the bootstrap.
 
@@ -116,10 +124,37 @@ def find_transition(temperatures: ArrayLike, outputs: ArrayLike, seed: int = 0) 
         )
     place, width = _fitted(distinct, means)
     rng = np.random.default_rng(seed)
-    drawn = [_fitted(distinct, _resampled(values, group, rng), (place, width))[0] for _ in range(_DRAWS)]
+    average = values.mean(axis=0)
+    drawn = [_fitted(distinct, _resampled(average, group, rng), (place, width))[0] for _ in range(_DRAWS)]
+    places = [_fitted(distinct, _means(one, group))[0] for one in values]
+    error, margin = _error(float(np.std(drawn)), places)
     count = np.bincount(group)
-    variance = _means((values.mean(axis=0) - means[group]) ** 2, group)
-    return Transition(place, float(np.std(drawn)), width, distinct, means, np.sqrt(variance / np.maximum(count - 1, 1)))
+    variance = _means((average - means[group]) ** 2, group)
+    spreads = np.sqrt(variance / np.maximum(count - 1, 1))
+    return Transition(place, error, margin, width, distinct, means, spreads)
+
+
+def _error(configurations: float, places: Sequence[float]) -> tuple[float, float]:
+    """Return the standard error, and half of the 95 % interval, of the mean crossing of some networks.
+
+    Parameters
+    ----------
+    configurations : float
+        Standard error for the configurations that the networks were asked for.
+    places : sequence of float
+        Crossing of every network.
+
+    References
+    ----------
+    B. L. Welch, Biometrika 34 (1947) 28: degrees of freedom of a sum of variances.
+    """
+    number = len(places)
+    networks = float(np.std(places, ddof=1)) / np.sqrt(number) if number > 1 else 0.0
+    error = float(np.hypot(configurations, networks))
+    if networks == 0:
+        return error, float(norm.ppf(0.975)) * error
+    freedom = (number - 1) * (error / networks) ** 4
+    return error, float(student.ppf(0.975, freedom)) * error
 
 
 def _step(at: NDArray[np.float64], place: float, width: float) -> NDArray[np.float64]:
@@ -149,10 +184,9 @@ def _means(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.f
 
 
 def _resampled(values: NDArray[np.float64], group: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the means of networks and configurations drawn with replacement, the latter at every temperature."""
+    """Return the means of outputs drawn with replacement at every temperature."""
     order = np.argsort(group, kind="stable")
     count = np.bincount(group)
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
     chosen = order[first[group[order]] + (rng.random(len(order)) * count[group[order]]).astype(int)]
-    networks = rng.integers(0, len(values), len(values))
-    return _means(values[networks][:, chosen].mean(axis=0), group[order])
+    return _means(values[chosen], group[order])

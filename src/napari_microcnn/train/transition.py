@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,13 @@ class Study:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkDone(Event):
+    """One network more has learnt and was asked: what is known so far."""
+
+    study: Study
+
+
 def study_transition(lattice: IsingConfig, config: TransitionConfig | None = None, seed: int = 0) -> Job[Study]:
     """Draw configurations, teach networks on which side of the critical temperature they are, and ask them for others.
 
@@ -88,9 +95,9 @@ def study_transition(lattice: IsingConfig, config: TransitionConfig | None = Non
 
     Yields
     ------
-    Progress, Notice, Alive, Finished
-        ``Finished`` holds a `Study`; `napari_microcnn.measure.transition.find_transition` tells where the
-        outputs cross one half.
+    Progress, Notice, Alive, NetworkDone, Finished
+        ``NetworkDone`` holds the `Study` with the networks so far, ``Finished`` the whole one;
+        `napari_microcnn.measure.transition.find_transition` tells where the outputs cross one half.
 
     Raises
     ------
@@ -103,19 +110,18 @@ def study_transition(lattice: IsingConfig, config: TransitionConfig | None = Non
     # Few temperatures would move the transition to the middle between the two that enclose it.
     spread = lattice.model_copy(update={"temperatures": min(number, _MOST_TEMPERATURES)})
     judged = yield from _drawn(lattice, number, seed, 0, _Stage(0, stages, "Configurations to judge by"))
-    classifiers = []
+    at, energies, magnetisations = np.array([(one.temperature, one.energy, one.magnetisation) for one in judged]).T
+    study = Study((), at, energies, magnetisations, np.zeros((0, number)))
     for index in range(config.networks):
         which = f"network {index + 1} of {config.networks}"
         stage = _Stage(1 + 2 * index, stages, f"Configurations for {which}")
         learnt = _collection((yield from _drawn(spread, number, seed, (index + 1) * number, stage)), config.gap)
         stage = _Stage(2 + 2 * index, stages, f"Training {which}")
-        classifiers.append((yield from _taught(learnt, config, seed + index, stage)))
-    outputs = []
-    for classifier in classifiers:
-        outputs.append(_probability_above(classifier, judged))
-        yield Alive()
-    at, energies, magnetisations = np.array([(one.temperature, one.energy, one.magnetisation) for one in judged]).T
-    yield Finished(Study(tuple(classifiers), at, energies, magnetisations, np.stack(outputs)))
+        classifier = yield from _taught(learnt, config, seed + index, stage)
+        outputs = np.vstack([study.outputs, _probability_above(classifier, judged)])
+        study = replace(study, classifiers=(*study.classifiers, classifier), outputs=outputs)
+        yield NetworkDone(study)
+    yield Finished(study)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from napari_microcnn.ui.polycrystal import Polycrystal
 from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Drawing
 from napari_microcnn.ui.text import heading
-from napari_microcnn.ui.transition import Crossing, TransitionSection, find_crossing
+from napari_microcnn.ui.transition import Crossing, CrossingSoFar, TransitionSection, find_crossing
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -51,6 +51,7 @@ class SynthesizeDock(Dock):
         self.count.setValue(100)
         self.folder = FolderChoice("synthetic")
         self._made: Drawing | None = None
+        self._reached: Crossing | None = None
         self._drawn: set[Material] = set()
         self.script_button = ScriptButton(self, self._what_was_made)
         self.buttons.addWidget(self.script_button, 1)  # no header: nothing here needs a device
@@ -175,18 +176,29 @@ class SynthesizeDock(Dock):
         if self.job is not None:
             raise ValueError("A job of this dock is running; find the transition when it has ended.")
         lattice, config, folder = self.lattice.settings(), self.transition.form.value(), self.folder.folder
+        self._reached = None
         self.start(
             partial(find_crossing, lattice, config, self.seed.value(), folder / "transition"),
             "Finding the transition",
             on_finished=self._found,
             on_event=self._study,
-            on_stopped=lambda: None,
+            on_stopped=self._study_stopped,
         )
 
     def _study(self, event: Event) -> None:
         if isinstance(event, Progress):
             self.advance(event.done, event.total)
             self.say(event.message)
+        elif isinstance(event, CrossingSoFar):
+            self._reached = event.crossing
+
+    def _study_stopped(self) -> None:
+        """Show what the networks say that are finished."""
+        if self._reached is None:
+            self.say("Stopped before a network was finished: there is no result.")
+            return
+        for step in self._found(self._reached):
+            step()
 
     def _found(self, crossing: Crossing) -> list[Callable[[], None]]:
         self.transition.show_crossing(crossing)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -15,10 +15,13 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_microcnn.config import IsingConfig, TransitionConfig
-from napari_microcnn.events import Finished, Job
+from napari_microcnn.events import Event, Finished, Job, Notice
 from napari_microcnn.ui.forms import SettingsForm
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.text import quiet
+
+if TYPE_CHECKING:
+    from napari_microcnn.train.transition import Study
 
 _OUTPUT, _STEP, _EXACT = "#56b4e9", "#e69f00", "#009e73"
 _FIELDS = ("repeats", "gap", "networks", "minutes")
@@ -34,8 +37,8 @@ class Crossing:
         Mean output at every temperature, and its standard error.
     curves : dict
         Name, and x and y values, of the curves: output, fitted step, exact value, one half.
-    place, error, exact : float
-        Crossing with one half, its standard error, and Onsager's value.
+    place, margin, exact : float
+        Crossing with one half, half of its 95 % interval, and Onsager's value.
     sentence : str
     models : tuple of ModelFile
     """
@@ -45,51 +48,65 @@ class Crossing:
     spreads: Sequence[float]
     curves: dict[str, tuple[list[float], list[float]]]
     place: float
-    error: float
+    margin: float
     exact: float
     sentence: str
     models: tuple[ModelFile, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class CrossingSoFar(Event):
+    """What the networks say that are finished; it is in the folder already."""
+
+    crossing: Crossing
+
+
 def find_crossing(lattice: IsingConfig, config: TransitionConfig, seed: int, folder: Path) -> Job[Crossing]:
     """Do the case study and write it into a folder, networks included; runs in the worker."""
     from napari_microcnn.io.atomic import make_folder
-    from napari_microcnn.io.transitions import write_transition
-    from napari_microcnn.measure.transition import find_transition
     from napari_microcnn.models import save_classifier
-    from napari_microcnn.synth import CRITICAL_TEMPERATURE
-    from napari_microcnn.train.transition import study_transition
+    from napari_microcnn.train.transition import NetworkDone, study_transition
 
+    settings = {"lattice": lattice.model_dump(), "study": config.model_dump(), "seed": seed}
     make_folder(folder)  # at once: better no training than one that cannot be kept
+    models: list[ModelFile] = []
     with closing(study_transition(lattice, config, seed)) as job:
         for event in job:
-            if not isinstance(event, Finished):
+            if isinstance(event, NetworkDone):
+                path = folder / f"phases-{len(models) + 1}.safetensors"
+                models.append(read_model_file(save_classifier(event.study.classifiers[-1], path), path.stem))
+                try:
+                    yield CrossingSoFar(_concluded(event.study, seed, settings, folder, models))
+                except ValueError as error:  # the next networks may see what this one does not
+                    yield Notice(str(error))
+            elif isinstance(event, Finished):
+                yield Finished(_concluded(event.result, seed, settings, folder, models))
+            else:
                 yield event
-                continue
-            study = event.result
-            paths = [
-                save_classifier(one, folder / f"phases-{number}.safetensors")
-                for number, one in enumerate(study.classifiers, 1)
-            ]
-            found = find_transition(study.temperatures, study.outputs, seed)
-            settings = {"lattice": lattice.model_dump(), "study": config.model_dump(), "seed": seed}
-            curves, about = found.curves(CRITICAL_TEMPERATURE), found.about(CRITICAL_TEMPERATURE)
-            write_transition(
-                folder, outputs=study.table(), means=found.table(), curves=curves, about={**about, **settings}
-            )
-            yield Finished(
-                Crossing(
-                    found.temperatures.tolist(),
-                    found.means.tolist(),
-                    found.spreads.tolist(),
-                    curves,
-                    found.temperature,
-                    found.error,
-                    CRITICAL_TEMPERATURE,
-                    found.sentence(CRITICAL_TEMPERATURE),
-                    tuple(read_model_file(path, path.stem) for path in paths),
-                )
-            )
+
+
+def _concluded(
+    study: Study, seed: int, settings: Mapping[str, Any], folder: Path, models: Sequence[ModelFile]
+) -> Crossing:
+    """Find the crossing and write it."""
+    from napari_microcnn.io.transitions import write_transition
+    from napari_microcnn.measure.transition import find_transition
+    from napari_microcnn.synth import CRITICAL_TEMPERATURE
+
+    found = find_transition(study.temperatures, study.outputs, seed)
+    curves, about = found.curves(CRITICAL_TEMPERATURE), found.about(CRITICAL_TEMPERATURE)
+    write_transition(folder, outputs=study.table(), means=found.table(), curves=curves, about={**about, **settings})
+    return Crossing(
+        found.temperatures.tolist(),
+        found.means.tolist(),
+        found.spreads.tolist(),
+        curves,
+        found.temperature,
+        found.margin,
+        CRITICAL_TEMPERATURE,
+        found.sentence(CRITICAL_TEMPERATURE),
+        tuple(models),
+    )
 
 
 class TransitionPlot(pg.PlotWidget):
@@ -122,7 +139,7 @@ class TransitionPlot(pg.PlotWidget):
         self.output.setData(at, means)
         fitted = next(curve for name, curve in crossing.curves.items() if name.startswith("step"))
         self.step.setData(*fitted)
-        self.band.setRegion((crossing.place - 2 * crossing.error, crossing.place + 2 * crossing.error))
+        self.band.setRegion((crossing.place - crossing.margin, crossing.place + crossing.margin))
         self.exact.setValue(crossing.exact)
 
     def follow_theme(self, background: Any, text: Any) -> None:
