@@ -15,6 +15,7 @@ from napari_microcnn.device import resolve_device
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models.classifier import Classifier
 from napari_microcnn.models.model import Model, ModelError
+from napari_microcnn.models.reference import Reference
 from napari_microcnn.models.storage import (
     FORMAT_VERSION,
     PixelSize,
@@ -44,6 +45,8 @@ class _Card(Settings):
     pixel_size: PixelSize | None
     typical_intercept: float | None
     orientations: int = Field(1, ge=1, le=8)
+    overview: bool = False
+    reference: Reference | None = None
     provenance: dict[str, Any]
 
 
@@ -93,7 +96,7 @@ def save_model(model: Model, path: str | Path) -> Path:
         If the file cannot be written there.
     """
     fields = {key: value for key, value in model.info().items() if key in _Card.model_fields}
-    return write_model(path, _Card.model_validate(fields), model.net)
+    return write_model(path, _Card.model_validate({**fields, "reference": model.reference}), model.net)
 
 
 def save_classifier(classifier: Classifier, path: str | Path) -> Path:
@@ -134,6 +137,8 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
         pixel_size=_calibration(path, card.pixel_size),
         typical_intercept=card.typical_intercept,
         orientations=card.orientations,
+        overview=card.overview,
+        reference=card.reference,
         provenance=card.provenance,
         name=card.name,
     )

@@ -13,6 +13,7 @@ from torch import nn
 from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
 from napari_microcnn.data import normalisation
 from napari_microcnn.micrograph import Calibration
+from napari_microcnn.models.reference import Reference
 from napari_microcnn.nets import UNet
 
 
@@ -27,7 +28,8 @@ class Model:
     Attributes
     ----------
     net : UNet
-        The network; output channel k is the score of ``classes[k]``.
+        The network; output channel k is the score of ``classes[k]``. With objects that touch it has one more,
+        see `ObjectRule`.
     classes : tuple of ClassInfo
         Value in class maps, name and colour of every output channel.
     objects : ObjectRule or None
@@ -39,6 +41,11 @@ class Model:
         set, prediction searches the magnification that brings a micrograph there.
     orientations : int
         Over how many flips and turns of the image predictions are averaged, unless the user says otherwise.
+    overview : bool
+        Whether predictions are corrected by those for the image at a quarter of its magnification, in which the
+        network sees four times as far.
+    reference : Reference or None
+        What the pictures that it learned from look like, to tell strange ones.
     provenance : dict
         How the model was made: anything that JSON can hold.
     name : str
@@ -51,17 +58,23 @@ class Model:
     pixel_size: Calibration | None = None
     typical_intercept: float | None = None
     orientations: int = 1
+    overview: bool = False
+    reference: Reference | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     name: str = "model"
 
     def __post_init__(self) -> None:
         ids = [entry.id for entry in self.classes]
-        if len(ids) != self.config.classes or len(set(ids)) != len(ids):
-            raise ModelError(
-                f"A network with {self.config.classes} outputs needs as many different classes, not {ids}."
-            )
+        outputs = self.config.classes - self.tells_cores
+        if len(ids) != outputs or len(set(ids)) != len(ids):
+            raise ModelError(f"A network with {outputs} outputs needs as many different classes, not {ids}.")
         if self.objects is not None and self.objects.class_id not in ids:
             raise ModelError(f"Objects are made from class {self.objects.class_id}, but the classes are {ids}.")
+
+    @property
+    def tells_cores(self) -> bool:
+        """Whether the network's last output is no class, but where objects have their cores."""
+        return self.objects is not None and self.objects.kind == "touching"
 
     @property
     def config(self) -> UNetConfig:
@@ -112,6 +125,7 @@ class Model:
             "pixel_size": described_size(self.pixel_size),
             "typical_intercept": self.typical_intercept,
             "orientations": self.orientations,
+            "overview": self.overview,
             "sha256": self.sha256,
             "provenance": self.provenance,
         }

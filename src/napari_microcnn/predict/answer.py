@@ -21,12 +21,13 @@ _TINY = np.float32(1e-12)
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Classes, labels and probabilities, see `Segmentation`."""
+    """Classes, labels, probabilities, uncertainty and boundary probability, see `Segmentation`."""
 
     classes: NDArray[np.uint8]
     labels: NDArray[np.int32] | None
     probabilities: NDArray[np.float32] | None
     uncertainty: NDArray[np.uint8] | None
+    boundary: NDArray[np.uint8] | None
 
     @classmethod
     def stack(cls, planes: Sequence[Answer], stack_shape: tuple[int, ...]) -> Answer:
@@ -44,6 +45,7 @@ class Answer:
             together([plane.labels for plane in planes]),
             together([plane.probabilities for plane in planes]),
             together([plane.uncertainty for plane in planes]),
+            together([plane.boundary for plane in planes]),
         )
 
 
@@ -134,15 +136,17 @@ class PlaneAnswer:
         if probabilities is not None and self._factor != 1:
             probabilities = np.stack([_resampled(part, self._shape) for part in probabilities])
         classes: NDArray[np.uint8] = _nearest(self._classes, self._shape)
-        labels = None
+        labels = boundary = None
         give_back_memory()
         if self.boundary is not None and self._line is not None:
             labels = self._close(self.boundary, min_size)
-            classes[_resampled(self.boundary, self._shape) > 0.5] = self._ids[self._line]
+            here = _resampled(self.boundary, self._shape)
+            classes[here > 0.5] = self._ids[self._line]
+            boundary = _in_bytes(here)
         elif self._rule is not None:
             labels = label_particles(classes == self._rule.class_id, min_size)
         uncertainty = None if self.uncertainty is None else _nearest(self.uncertainty, self._shape)
-        return Answer(classes, labels, probabilities, uncertainty)
+        return Answer(classes, labels, probabilities, uncertainty, boundary)
 
     def _close(self, boundary: NDArray[np.float32], min_size: int) -> NDArray[np.int32]:
         """Find the grains at the finer of the two resolutions, where thin boundaries are whole."""
@@ -178,6 +182,14 @@ def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
         total -= channel * np.log(np.maximum(channel, _TINY))
     shares: NDArray[np.float32] = total * np.float32(255 / np.log(len(probabilities)))
     return np.asarray(shares.round().clip(0, 255), np.uint8)
+
+
+def _in_bytes(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a probability as 0..255, made row by row: a large plane is not held as float twice."""
+    result = np.empty(probability.shape, np.uint8)
+    for row, values in zip(result, probability, strict=True):
+        row[:] = (values * 255).round()
+    return result
 
 
 def _resampled(part: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -42,6 +42,8 @@ class Segmentation(Answer):
     uncertainty : numpy.ndarray or None
         (..., Y, X) uint8, where asked for: 0 = sure, 255 = all classes are equally probable; see
         `napari_microcnn.predict.answer.entropy`.
+    boundary : numpy.ndarray or None
+        (..., Y, X) uint8, probability of a grain boundary, 255 = certain, for models of grains.
     views : tuple of tuple of float
         Resampling before the network, for every plane: usually one factor; where there are more,
         the answers were averaged.
@@ -106,6 +108,7 @@ def segment(
             whole.labels,
             whole.probabilities,
             whole.uncertainty,
+            whole.boundary,
             used,
             micrograph,
             model,
