@@ -8,6 +8,7 @@ from napari_microcnn.config.classifier import Architecture, ClassifierConfig
 from napari_microcnn.config.classifying import ClassifierTrainConfig, ClassifyConfig, Invariances
 from napari_microcnn.config.explain import ExplainConfig, Method
 from napari_microcnn.config.lab import KernelName, LabConfig
+from napari_microcnn.config.nanoparticles import Arrangement, NanoparticlesConfig, ParticleImaging, ParticleShape
 from napari_microcnn.config.pictures import ImagingConfig, IsingConfig, SteelConfig, SteelKind, VoronoiConfig
 from napari_microcnn.config.segmenter import (
     PRESETS,
@@ -24,6 +25,7 @@ __all__ = [
     "PALETTE",
     "PRESETS",
     "Architecture",
+    "Arrangement",
     "ClassInfo",
     "ClassifierConfig",
     "ClassifierTrainConfig",
@@ -37,7 +39,10 @@ __all__ = [
     "KernelName",
     "LabConfig",
     "Method",
+    "NanoparticlesConfig",
     "ObjectRule",
+    "ParticleImaging",
+    "ParticleShape",
     "Preset",
     "SegmentConfig",
     "Settings",

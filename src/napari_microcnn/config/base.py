@@ -31,8 +31,10 @@ class ObjectRule(Settings):
     """How a class map becomes numbered objects.
 
     ``particles``: connected regions of the class `class_id`. ``grains``: regions enclosed by
-    boundaries, where `class_id` is the class of the boundaries.
+    boundaries, where `class_id` is the class of the boundaries. ``touching``: particles of the class
+    `class_id` which may touch and overlap; besides its classes the network has one more output, the last, which
+    says how surely a pixel lies well inside of a particle.
     """
 
-    kind: Literal["particles", "grains"]
+    kind: Literal["particles", "grains", "touching"]
     class_id: int = Field(ge=0, le=254)
