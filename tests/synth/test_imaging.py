@@ -74,6 +74,33 @@ def test_uneven_etching_makes_lines_fade():
     assert faded[MIDDLE].mean() > even[MIDDLE].mean() + 10
 
 
+def test_double_lines_are_lighter_in_the_middle():
+    picture = shown(lines="dark", line_contrast=0.8, line_spread=0, double_lines=True)
+    side = (STRUCTURE.distance > 1.4) & (STRUCTURE.distance < 1.8)
+    assert picture[STRUCTURE.distance < 0.4].mean() > picture[side].mean() + 20
+    assert picture[side].mean() < picture[INSIDE].mean() - 20
+
+
+def test_broken_lines_have_gaps():
+    whole, broken = (shown(lines="dark", line_contrast=0.8, line_spread=0, broken_lines=b)[MIDDLE] for b in (0, 1))
+    assert (whole > 100).mean() < 0.1
+    assert 0.15 < (broken > 100).mean() < 0.8
+
+
+def test_second_phases_are_lamellar_inside():
+    picture = shown(second_phase=0.5)
+    spread = [picture[STRUCTURE.grains == n].std() for n in range(1, STRUCTURE.grains.max() + 1)]
+    assert min(spread) == 0
+    assert max(spread) > 10
+
+
+def test_edges_of_twins_are_drawn_where_asked():
+    twinned = voronoi(VoronoiConfig(width=128, height=128, grains=12, twins=1, curvature=0.1), seed=1)
+    line = (twinned.inner < 0.5) & (twinned.distance > 4)
+    plain, edged = (shown(structure=twinned, line_contrast=1, inner_lines=strength) for strength in (0, 0.5))
+    assert edged[line].mean() < plain[line].mean() - 30
+
+
 def test_shot_noise_grows_with_intensity_and_readout_noise_does_not():
     for kind, ratio in (("shot_noise", 2.0), ("readout_noise", 1.0)):
         dim, bright = (shown(brightness=b, **{kind: 0.06}).std() for b in (0.2, 0.8))

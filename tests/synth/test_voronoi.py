@@ -116,6 +116,33 @@ def test_twins_are_no_boundaries():
     assert np.array_equal(with_twins.grains, without.grains)
 
 
+def test_subgrains_are_no_boundaries():
+    divided, whole = (voronoi(PLAIN.model_copy(update={"subgrains": share}), seed=1) for share in (0.7, 0))
+    assert np.array_equal(divided.grains, whole.grains)
+    assert np.array_equal(divided.distance, whole.distance)
+    assert not whole.subgrains.any()
+    assert np.isinf(whole.inner).all()
+    inside = divided.subgrains > 0
+    assert 0.3 < inside.mean() < 0.95
+    assert len(np.unique(divided.subgrains)) > 2 * whole.grains.max()
+    assert np.isinf(divided.inner[~inside]).all()
+
+
+def test_fine_grains_make_two_sizes_at_once():
+    big = PLAIN.model_copy(update={"grains": 60, "width": 256, "height": 256, "fine_grains": 0.4})
+    made = voronoi(big, seed=2)
+    areas = np.sort(np.bincount(made.grains.ravel())[1:])
+    assert made.grains.max() > 4 * 60
+    assert areas[-15:].mean() > 8 * np.median(areas)
+    steps = made.grains[:, 1:] != made.grains[:, :-1]
+    assert (np.minimum(made.distance[:, 1:], made.distance[:, :-1])[steps] < 1.6).mean() > 0.98
+
+
+def test_drift_moves_lines_of_the_scan():
+    steady, drifting = (voronoi(PLAIN.model_copy(update={"drift": drift}), seed=1).grains for drift in (0, 2))
+    assert (steady != drifting).mean() > 0.02
+
+
 def test_cells_are_convex():
     rng = np.random.default_rng(0)
     made = voronoi(PLAIN.model_copy(update={"regularity": 0, "grains": 25}), seed=8)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from napari_microcnn.config import SyntheticTrainConfig
 from napari_microcnn.events import EpochDone, result_of
 from napari_microcnn.models import load_model
-from napari_microcnn.train.synthetic import BOUNDARY_REACH, synthetic_patch, train_on_synthetic
+from napari_microcnn.train.synthetic import BOUNDARY_REACH, CLASSES, synthetic_patch, train_on_synthetic
 
 TINY = SyntheticTrainConfig(steps=40, batch=4, patch=64, width=4, depth=2, workers=0, bfloat16=False, device="cpu")
 
@@ -47,3 +50,20 @@ def test_pictures_made_by_other_processes_are_the_same():
     short = TINY.model_copy(update={"steps": 10, "batch": 2, "patch": 32})
     here, there = (result_of(train_on_synthetic(short.model_copy(update={"workers": n}))) for n in (0, 1))
     assert here.sha256 == there.sha256
+
+
+def test_a_training_can_go_on(tmp_path):
+    short = TINY.model_copy(update={"steps": 10})
+    first = result_of(train_on_synthetic(short))
+    before = {name: value.clone() for name, value in first.net.state_dict().items()}
+    second = result_of(train_on_synthetic(short, start=first))
+    assert second.provenance["started_from_sha256"] == first.sha256
+    assert second.sha256 != first.sha256
+    assert all(torch.equal(value, before[name]) for name, value in first.net.state_dict().items())
+
+
+def test_a_training_cannot_go_on_from_other_classes():
+    first = result_of(train_on_synthetic(TINY.model_copy(update={"steps": 10})))
+    other = replace(first, classes=(CLASSES[0], CLASSES[1].model_copy(update={"name": "crack"})))
+    with pytest.raises(ValueError, match="grain boundaries"):
+        next(train_on_synthetic(TINY, start=other))

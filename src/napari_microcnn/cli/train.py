@@ -72,19 +72,22 @@ def train(
 def train_synthetic(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
     settings: SyntheticTrainConfig,
+    start: Annotated[str, typer.Option(help="Shipped model or file whose training goes on; without: a new one.")] = "",
 ) -> None:
     """Train a model of grain boundaries on synthetic micrographs and save it.
 
     Raises
     ------
     ValueError
-        If the model cannot be written.
+        If the model cannot be written, or `start` is not a model of grain boundaries.
     """
     check_output(output)
 
+    from napari_microcnn.models import load_model
     from napari_microcnn.train.synthetic import train_on_synthetic
 
-    train_and_save(train_on_synthetic(settings, checkpoint=output), output)
+    before = load_model(start) if start else None
+    train_and_save(train_on_synthetic(settings, checkpoint=output, start=before), output)
 
 
 def check_output(output: Path) -> None:

@@ -25,6 +25,9 @@ class VoronoiConfig(Settings):
     merging: float = Field(0.0, ge=0, le=0.8, description="Share of cells merged with a neighbour, so not convex")
     lamellae: float = Field(0.0, ge=0, le=1, description="Share of grains cut by straight bands that count as grains")
     twins: float = Field(0.0, ge=0, le=1, description="Share of grains with twin bands that are not boundaries")
+    subgrains: float = Field(0.0, ge=0, le=1, description="Share of grains with subgrains that are not boundaries")
+    fine_grains: float = Field(0.0, ge=0, le=1, description="Share of grains replaced by fine ones: two sizes at once")
+    drift: float = Field(0.0, ge=0, le=5, description="Drift and jitter of the scan in pixels")
 
 
 class ImagingConfig(Settings):
@@ -34,10 +37,17 @@ class ImagingConfig(Settings):
     line_contrast: float = Field(0.4, ge=0, le=1, description="Strength of the boundary lines")
     line_spread: float = Field(0.3, ge=0, le=1, description="How much the strength differs between boundaries")
     grain_contrast: float = Field(0.15, ge=0, le=1, description="Grey steps from grain to grain")
+    least_step: float = Field(
+        0.0, ge=0, le=0.6, description="Least grey step between neighbours, share of the range"
+    )
     texture: float = Field(0.05, ge=0, le=1, description="Texture inside grains")
     texture_scale: float = Field(3.0, gt=0, le=100, description="Size of the texture in pixels")
     relief: float = Field(0.0, ge=0, le=1, description="Bright and dark flanks of boundaries, as of a relief")
     twin_contrast: float = Field(0.15, ge=0, le=1, description="Grey step of twin bands")
+    inner_lines: float = Field(0.0, ge=0, le=1, description="Lines on edges of twins and subgrains, against boundaries")
+    second_phase: float = Field(0.0, ge=0, le=0.8, description="Share of grains that are lamellar inside, as pearlite")
+    double_lines: bool = Field(False, description="Boundaries show as two lines, as etched grooves do")
+    broken_lines: float = Field(0.0, ge=0, le=1, description="Gaps in the boundary lines")
     uneven_etching: float = Field(0.0, ge=0, le=1, description="Boundary lines fade from place to place")
     precipitates: float = Field(0.0, ge=0, le=200, description="Precipitates per 100 x 100 pixels")
     pits: float = Field(0.0, ge=0, le=200, description="Dark pits per 100 x 100 pixels")
@@ -45,11 +55,14 @@ class ImagingConfig(Settings):
     illumination: float = Field(0.1, ge=0, le=1, description="Uneven illumination")
     charging: float = Field(0.0, ge=0, le=1, description="Bright streaks and glowing edges, as of a charging sample")
     blur: float = Field(0.7, ge=0, le=10, description="Standard deviation of the blur in pixels")
+    defocus: float = Field(0.0, ge=0, le=5, description="Additional blur in pixels where the sample is out of focus")
     shot_noise: float = Field(0.03, ge=0, le=1, description="Noise that grows with the root of the intensity")
     readout_noise: float = Field(0.02, ge=0, le=1, description="Noise that is the same everywhere")
     noise_scale: float = Field(0.0, ge=0, le=5, description="Blur of the noise in pixels, as after resampling")
     brightness: float = Field(0.5, ge=0, le=1, description="Mean grey of the grains")
     gamma: float = Field(1.0, ge=0.2, le=5, description="Exponent of the detector")
+    compression: float = Field(0.0, ge=0, le=1, description="Artefacts of JPEG compression")
+    databar: float = Field(0.0, ge=0, le=0.3, description="Height of the databar, as a share of the picture")
 
 
 class IsingConfig(Settings):

@@ -117,6 +117,7 @@ class SyntheticTrainConfig(Settings):
     learning_rate: float = Field(3e-3, gt=0, le=1, description="Largest learning rate (AdamW)")
     width: int = Field(16, ge=2, le=256, description="Filters at full resolution")
     depth: int = Field(4, ge=1, le=6, description="Number of poolings")
+    adaptive: bool = Field(True, description="More pictures of the kinds that the network is worst at")
     bfloat16: bool = Field(True, description="Compute in bfloat16 (weights stay float32)")
     workers: int = Field(2, ge=0, le=256, description="Processes that make pictures")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of everything random")

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 Field = NDArray[np.float32]
 
@@ -50,3 +51,8 @@ def smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator)
     field = _interpolate(_interpolate(values, shape[0], knots[0]).T, shape[1], knots[1]).T
     # A cubic B-spline of white noise has a standard deviation of 0.479 in two dimensions.
     return np.ascontiguousarray(field) / np.float32(0.479)
+
+
+def blur(field: Field, sigma: float) -> Field:
+    """Gaussian filter cut at three standard deviations."""
+    return np.asarray(ndimage.gaussian_filter(field, sigma, truncate=3, mode="nearest"), dtype=np.float32)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import label
 
 from napari_microcnn.config import ImagingConfig, VoronoiConfig
 from napari_microcnn.synth.imaging import image
+from napari_microcnn.synth.recording import databar_rows
 from napari_microcnn.synth.voronoi import Microstructure, voronoi
 
 
@@ -21,7 +23,7 @@ class SyntheticMicrograph:
     image : numpy.ndarray
         (Y, X) uint8.
     structure : Microstructure
-        Grains, boundaries and triple points.
+        Grains, boundaries and triple points; under a databar there are none, and grains are 0.
     imaging : ImagingConfig
     seed : int
     """
@@ -40,7 +42,8 @@ LOOKS: dict[str, tuple[VoronoiConfig, ImagingConfig]] = {
     ),
     "channelling": (
         VoronoiConfig(regularity=0.3, thickness=1.5, size_spread=0.4, curvature=0.2, twins=0.3),
-        ImagingConfig(lines="none", grain_contrast=0.3, texture=0.03, shot_noise=0.05, readout_noise=0.04),
+        ImagingConfig(lines="none", grain_contrast=0.3, least_step=0.15, twin_contrast=0.06, texture=0.03,
+                      shot_noise=0.05, readout_noise=0.04),
     ),
     "band contrast": (
         VoronoiConfig(regularity=0.2, thickness=3, size_spread=0.5, curvature=0.2, lamellae=0.3),
@@ -52,9 +55,9 @@ LOOKS: dict[str, tuple[VoronoiConfig, ImagingConfig]] = {
         ImagingConfig(lines="bright", line_contrast=0.5, grain_contrast=0.06, scratches=6, brightness=0.35),
     ),
     "texture": (
-        VoronoiConfig(regularity=0.2, thickness=1.5, size_spread=0.4, curvature=0.5, roughness=0.6, merging=0.4),
-        ImagingConfig(lines="none", grain_contrast=0.12, texture=0.15, texture_scale=2.5, pits=1, readout_noise=0.03,
-                      noise_scale=0.4),
+        VoronoiConfig(regularity=0.3, thickness=1.5, size_spread=0.4, curvature=0.5, roughness=0.4, merging=0.3),
+        ImagingConfig(lines="none", grain_contrast=0.2, least_step=0.15, texture=0.12, texture_scale=2.5, pits=1,
+                      readout_noise=0.03, noise_scale=0.4),
     ),
 }  # fmt: skip
 """Structure and imaging of well-known kinds of micrographs."""
@@ -81,7 +84,18 @@ def polycrystal(structure: VoronoiConfig, imaging: ImagingConfig, seed: int = 0)
     (256, 256)
     """
     made = voronoi(structure, seed)
-    return SyntheticMicrograph(image(made, imaging, seed), made, imaging, seed)
+    return SyntheticMicrograph(image(made, imaging, seed), uncovered(made, imaging), imaging, seed)
+
+
+def uncovered(made: Microstructure, imaging: ImagingConfig) -> Microstructure:
+    """Leave out what a databar covers."""
+    rows = databar_rows(len(made.grains), imaging.databar)
+    if not rows:
+        return made
+    grains, distance = made.grains.copy(), made.distance.copy()
+    grains[-rows:], distance[-rows:] = 0, np.inf
+    grains = label(grains, background=0, connectivity=1).astype(np.int32)  # type: ignore[no-untyped-call]
+    return replace(made, grains=grains, distance=distance)
 
 
 def random_look(seed: int, height: int, width: int) -> tuple[VoronoiConfig, ImagingConfig]:
@@ -111,7 +125,7 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
         grains=max(2, round(height * width / spacing**2)),
         regularity=float(rng.uniform(0.1, 0.8)),
         thickness=float(min(np.exp(rng.uniform(np.log(1), np.log(6))), 0.22 * spacing)),
-        size_spread=float(rng.uniform(0, 0.6)),
+        size_spread=float(rng.uniform(0, 0.6)) if rng.random() < 0.8 else float(rng.uniform(0.6, 1)),
         elongation=float(np.exp(abs(rng.normal(0, 0.45)))) if rng.random() < 0.6 else 1.0,
         direction=float(rng.uniform(0, 180)),
         curvature=float(rng.uniform(0, 0.8)),
@@ -119,34 +133,49 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
         merging=_sometimes(rng, 0.4, 0.1, 0.6),
         lamellae=_sometimes(rng, 0.35, 0.1, 0.7),
         twins=_sometimes(rng, 0.25, 0.1, 0.6),
+        subgrains=_sometimes(rng, 0.12, 0.2, 1),
+        fine_grains=_sometimes(rng, 0.15, 0.1, 0.6) if spacing > 30 else 0.0,
+        drift=_sometimes(rng, 0.15, 0.2, 1.5),
     )
 
 
 def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
-    lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
+    lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.17, 0.33]))]
+    textured = lines == "none" and rng.random() < 0.4
     steps = (
         float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
     )
     noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.15))))
+    line_contrast = float(rng.uniform(0.12, 0.9))
+    # In more noise nobody could see the boundaries.
+    noise = min(noise, 1.2 * steps if lines == "none" else max(0.3 * line_contrast, steps))
     return ImagingConfig(
         lines=lines,
-        line_contrast=float(rng.uniform(0.12, 0.9)),
+        line_contrast=line_contrast,
         line_spread=float(rng.uniform(0, 0.9)),
         grain_contrast=steps,
-        texture=_sometimes(rng, 0.7, 0.01, 0.3) * (0.4 + 2 * steps),
+        least_step=float(rng.uniform(0.08, 0.16)) if lines == "none" else _sometimes(rng, 0.3, 0.02, 0.16),
+        texture=float(rng.uniform(0.05, 0.4)) if textured else _sometimes(rng, 0.7, 0.01, 0.3) * (0.4 + 2 * steps),
         texture_scale=float(np.exp(rng.uniform(np.log(1.2), np.log(8)))),
         relief=_sometimes(rng, 0.25, 0.05, 0.5),
-        twin_contrast=float(rng.uniform(0.02, 0.12)),
+        twin_contrast=float(rng.uniform(0.02, 0.12)) if lines != "none" else 0.35 * steps,
+        inner_lines=_sometimes(rng, 0.3, 0.05, 0.35),
+        second_phase=_sometimes(rng, 0.12, 0.05, 0.5),
+        double_lines=bool(rng.random() < 0.1),
+        broken_lines=_sometimes(rng, 0.3, 0.1, 0.8),
         uneven_etching=_sometimes(rng, 0.4, 0.1, 0.6),
         precipitates=_sometimes(rng, 0.35, 0.5, 12),
-        pits=_sometimes(rng, 0.4, 0.3, 6),
+        pits=_sometimes(rng, 0.4, 0.3, 10),
         scratches=int(rng.integers(1, 12)) if rng.random() < 0.3 else 0,
         illumination=_sometimes(rng, 0.6, 0.1, 1),
         charging=_sometimes(rng, 0.2, 0.1, 1),
         blur=float(rng.uniform(0.3, 1.8)),
+        defocus=_sometimes(rng, 0.12, 1, 2.5),
         shot_noise=noise * float(rng.uniform(0, 1)),
         readout_noise=noise * float(rng.uniform(0, 1)),
         noise_scale=_sometimes(rng, 0.5, 0.2, 1.8),
         brightness=float(rng.uniform(0.25, 0.8)),
         gamma=float(np.exp(rng.normal(0, 0.3))),
+        compression=_sometimes(rng, 0.25, 0.2, 1),
+        databar=_sometimes(rng, 0.08, 0.04, 0.15),
     )

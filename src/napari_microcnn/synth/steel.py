@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ImagingConfig, SteelConfig, SteelKind
 from napari_microcnn.synth.colonies import ferrite, pearlite
+from napari_microcnn.synth.faults import add_faults
 from napari_microcnn.synth.fields import Field
-from napari_microcnn.synth.imaging import add_faults, detect
 from napari_microcnn.synth.laths import bainite, martensite
+from napari_microcnn.synth.recording import detect
 
 STEEL_KINDS: tuple[SteelKind, ...] = get_args(SteelKind)
 """The kinds, in the order in which pictures go through them."""

@@ -7,8 +7,7 @@ from looking the cells up at smoothly displaced positions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,8 @@ from scipy.spatial import cKDTree
 from skimage.measure import label
 
 from napari_microcnn.config import VoronoiConfig
+from napari_microcnn.synth.cells import nearest_cells
 from napari_microcnn.synth.fields import Field, smooth_field
-
-_NEIGHBOURS = 10
-"""Cells looked at per block of pixels. Fewer miss boundaries, more change none (measured against 48)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +34,10 @@ class Microstructure:
         (Y, X) int32, number of the nearest boundary segment (the same from both sides).
     twins : numpy.ndarray
         (Y, X) bool, twin bands; their edges are not grain boundaries.
+    subgrains : numpy.ndarray
+        (Y, X) int32, number of the subgrain, 0 in grains without; their borders are not grain boundaries.
+    inner : numpy.ndarray
+        (Y, X) float32, distance to the nearest edge of a twin or subgrain in pixels; infinite where there is none.
     config : VoronoiConfig
     seed : int
     """
@@ -45,6 +46,8 @@ class Microstructure:
     distance: Field
     segment: NDArray[np.int32]
     twins: NDArray[np.bool_]
+    subgrains: NDArray[np.int32]
+    inner: Field
     config: VoronoiConfig
     seed: int
 
@@ -84,18 +87,72 @@ def voronoi(config: VoronoiConfig, seed: int = 0) -> Microstructure:
     y, x = _displaced_grid(shape, spacing, config, rng)
     seeds, to_space = _seeds(config, spacing, rng)
     group = _merge(seeds, config.merging, rng)
-    cell, other, distance = _nearest_cells(y, x, seeds, group, to_space, spacing)
+    cell, other, distance = nearest_cells(y, x, seeds, group, to_space, spacing)
     region, segment = cell, _segment_numbers(cell, other)
     if config.lamellae:
         band, edge = _bands(y, x, cell, config.lamellae, spacing, rng)
         region = cell * 2 + band
         segment = np.where(edge < distance, cell.max() + 1 + cell, segment)
         distance = np.minimum(distance, edge)
-    twins = np.zeros(shape, bool)
+    twins, inner = np.zeros(shape, bool), np.full(shape, np.inf, np.float32)
     if config.twins:
-        twins = _bands(y, x, cell, config.twins, spacing, rng)[0]
-    grains = label(region, background=-1, connectivity=1).astype(np.int32)  # type: ignore[no-untyped-call]
-    return Microstructure(grains, distance, segment.astype(np.int32), twins, config, seed)
+        twins, inner = _bands(y, x, cell, config.twins, spacing, rng)
+    subgrains = np.zeros(shape, np.int32)
+    if config.subgrains:
+        number, _, edge = nearest_cells(y, x, *_finer(config, spacing, rng), to_space, _fine(spacing))
+        divided = (rng.random(int(cell.max()) + 1) < config.subgrains)[cell]
+        subgrains = np.where(divided, number, 0).astype(np.int32)
+        inner = np.where(divided, np.minimum(inner, edge), inner)
+    made = Microstructure(region, distance, segment.astype(np.int32), twins, subgrains, inner, config, seed)
+    if config.fine_grains:
+        fine, numbers = _finer(config, spacing, rng)
+        numbers = _colonies(fine, numbers, seeds, group, config.fine_grains, rng)
+        made = _refined(made, *nearest_cells(y, x, fine, numbers, to_space, _fine(spacing)))
+    grains = label(made.grains, background=-1, connectivity=1).astype(np.int32)  # type: ignore[no-untyped-call]
+    return replace(made, grains=grains)
+
+
+def _refined(made: Microstructure, number: NDArray[np.int32], beside: NDArray[np.int32], edge: Field) -> Microstructure:
+    """Put fine grains, those with a number above 0, in the place of what was there."""
+    within = number > 0
+    segment = np.where(within | (edge < made.distance), _segment_numbers(number, beside), made.segment)
+    return replace(
+        made,
+        grains=np.where(within, made.grains.max() + number, made.grains).astype(np.int32),
+        distance=np.where(within, edge, np.minimum(made.distance, edge)),
+        segment=segment.astype(np.int32),
+        twins=made.twins & ~within,
+        subgrains=np.where(within, 0, made.subgrains).astype(np.int32),
+        inner=np.where(within, np.float32(np.inf), made.inner),
+    )
+
+
+def _fine(spacing: float) -> float:
+    """Return the distance of the seeds of subgrains and of fine grains: a quarter, but never a few pixels only."""
+    return max(6.0, 0.25 * spacing)
+
+
+def _finer(
+    config: VoronoiConfig, spacing: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Return the seeds of a finer polycrystal, and the number of each from 1."""
+    seeds = _seeds(config, _fine(spacing), rng)[0]
+    return seeds, np.arange(1, len(seeds) + 1, dtype=np.int32)
+
+
+def _colonies(
+    fine: NDArray[np.float64],
+    numbers: NDArray[np.int32],
+    seeds: NDArray[np.float64],
+    group: NDArray[np.int32],
+    share: float,
+    rng: np.random.Generator,
+) -> NDArray[np.int32]:
+    """Return the numbers of the fine seeds within a share of the coarse grains, 0 for all others."""
+    flat = np.column_stack([fine[:, :2], np.zeros(len(fine))])
+    chosen = rng.random(int(group.max()) + 1) < share
+    within = chosen[group[cKDTree(seeds).query(flat)[1]]]
+    return np.where(within, numbers, 0).astype(np.int32)
 
 
 def _displaced_grid(
@@ -109,6 +166,11 @@ def _displaced_grid(
         if amount:
             y = y + np.float32(amount * spacing) * smooth_field(shape, scale, rng)
             x = x + np.float32(amount * spacing) * smooth_field(shape, scale, rng)
+    if config.drift:
+        # Slow drift of the stage, and lines of the scan that start a little early or late.
+        y = y + np.float32(3 * config.drift) * smooth_field((shape[0], 4), shape[0] / 3, rng)[:, :1]
+        slow, fast = (smooth_field((shape[0], 4), scale, rng)[:, :1] for scale in (shape[0] / 4, 1.0))
+        x = x + np.float32(config.drift) * (3 * slow + np.float32(0.3) * fast)
     return y, x
 
 
@@ -149,78 +211,6 @@ def _merge(seeds: NDArray[np.float64], share: float, rng: np.random.Generator) -
     partner = neighbours[chosen, rng.integers(1, neighbours.shape[1], len(chosen))]
     graph = sparse.coo_matrix((np.ones(len(chosen)), (chosen, partner)), shape=(n, n))
     return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int32)
-
-
-def _nearest_cells(
-    y: Field,
-    x: Field,
-    seeds: NDArray[np.float64],
-    group: NDArray[np.int32],
-    to_space: NDArray[np.float64],
-    spacing: float,
-) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
-    """Return own grain, nearest other grain and the distance to it, for every pixel.
-
-    The pixels of a block share the cells that come into question.
-    """
-    shape, block = y.shape, int(np.clip(spacing * 0.5, 4, 24))
-    y, x = _to_blocks(y, block), _to_blocks(x, block)
-    v, u = ((m[0] * y + m[1] * x).astype(np.float32) for m in to_space)
-    centre = np.stack([v.mean(1), u.mean(1), np.zeros(len(v))], 1)
-    found = cKDTree(seeds).query(centre, k=min(_NEIGHBOURS, len(seeds)))[1]
-    # Positions relative to the block keep float32 exact enough at any image size.
-    relative = seeds[found] - centre[:, None]
-    v, u = v - centre[:, :1].astype(np.float32), u - centre[:, 1:2].astype(np.float32)
-    power = np.empty((found.shape[1], *v.shape), np.float32)
-    for k, (sv, su, height) in enumerate(np.moveaxis(relative, 0, -1)[..., None].astype(np.float32)):
-        np.square(v - sv, out=power[k])
-        power[k] += np.square(u - su)
-        power[k] += height**2
-    own, other, distance = _boundary_distance(power, (relative[..., :2] @ to_space).astype(np.float32), group[found])
-    own, other = (_from_blocks(a, block, shape) for a in (own, other))
-    return own, other, _from_blocks(distance, block, shape)
-
-
-def _boundary_distance(
-    power: Field, seeds: Field, groups: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
-    """Return own group, nearest other group and the distance to it, for every pixel of every block.
-
-    The distance to the boundary between the cells i and j is (p_j - p_i) / (2 |s_j - s_i|) with the
-    power distances p, (K, blocks, pixels), and the seeds s in pixels, (blocks, K, 2).
-    """
-    lowest, first = power[0].copy(), np.zeros(power.shape[1:], np.int64)
-    for k in range(1, len(power)):
-        np.copyto(first, k, where=power[k] < lowest)
-        np.minimum(lowest, power[k], out=lowest)
-    own_y, own_x = (np.take_along_axis(seeds[..., axis], first, 1) for axis in (0, 1))
-    own = np.take_along_axis(groups, first, 1)
-    distance, other = np.full(own.shape, np.inf, np.float32), own.copy()
-    for k in range(len(power)):
-        length = np.square(seeds[:, k, 0, None] - own_y)
-        length += np.square(seeds[:, k, 1, None] - own_x)
-        np.sqrt(length, out=length)
-        np.maximum(length, np.float32(1e-6), out=length)
-        reach = np.divide(power[k] - lowest, length, out=length)
-        closer = reach < distance
-        closer &= groups[:, k, None] != own
-        np.copyto(distance, reach, where=closer)
-        np.copyto(other, np.broadcast_to(groups[:, k, None], own.shape), where=closer)
-    return own, other, distance * np.float32(0.5)
-
-
-def _to_blocks(field: Field, block: int) -> Field:
-    """Cut (Y, X) into (blocks, pixels of a block), repeating the last row and column as needed."""
-    rows, cols = (-(-side // block) for side in field.shape)
-    padded = np.pad(field, ((0, rows * block - field.shape[0]), (0, cols * block - field.shape[1])), mode="edge")
-    return padded.reshape(rows, block, cols, block).swapaxes(1, 2).reshape(rows * cols, block * block)
-
-
-def _from_blocks(blocks: NDArray[Any], block: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Undo `_to_blocks`."""
-    rows, cols = (-(-side // block) for side in shape)
-    whole = blocks.reshape(rows, cols, block, block).swapaxes(1, 2).reshape(rows * block, cols * block)
-    return np.ascontiguousarray(whole[: shape[0], : shape[1]])
 
 
 def _segment_numbers(cell: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int64]:

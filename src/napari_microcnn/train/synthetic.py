@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from napari_microcnn.config import ClassInfo, ObjectRule, SyntheticTrainConfig, UNetConfig
+from napari_microcnn.config import ClassInfo, ImagingConfig, ObjectRule, SyntheticTrainConfig, UNetConfig, VoronoiConfig
 from napari_microcnn.data import intensity_limits, normalise
 from napari_microcnn.device import resolve_device
 from napari_microcnn.events import Finished, Job
 from napari_microcnn.models import Model, save_model
 from napari_microcnn.nets import UNet
 from napari_microcnn.synth import polycrystal, random_look
-from napari_microcnn.train.loop import Lesson, LoopSettings, train_loop
+from napari_microcnn.train.loop import Lesson, LoopSettings, Loss, train_loop
 from napari_microcnn.train.losses import segmentation_loss
+from napari_microcnn.train.sampling import BLOCK, AdaptiveSampler, Order, kind_of
 
 CLASSES = (
     ClassInfo(id=0, name="grain", colour="#0072b2"),
@@ -33,9 +36,12 @@ BOUNDARY_REACH = 1.5
 
 _STEPS_PER_EPOCH = 100
 _VALIDATION_PICTURES = 32
+_DRAWS = 12
 
 
-def train_on_synthetic(config: SyntheticTrainConfig, *, checkpoint: Path | None = None) -> Job[Model]:
+def train_on_synthetic(
+    config: SyntheticTrainConfig, *, checkpoint: Path | None = None, start: Model | None = None
+) -> Job[Model]:
     """Train the model ``grain-boundaries`` from nothing but random polycrystals.
 
     Parameters
@@ -43,15 +49,23 @@ def train_on_synthetic(config: SyntheticTrainConfig, *, checkpoint: Path | None 
     config : SyntheticTrainConfig
     checkpoint : Path, optional
         File that gets the best weights so far.
+    start : Model, optional
+        Segmenter with the same classes whose training goes on; `width` and `depth` are then its own.
 
     Yields
     ------
     Event
         `BatchDone` and `EpochDone`, in the end ``Finished[Model]``.
+
+    Raises
+    ------
+    ValueError
+        If `start` is not a model of grain boundaries.
     """
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
-    net = UNet(UNetConfig(width=config.width, depth=config.depth)).to(device)
+    net = _network(config, start).to(device)
+    before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
     held_out = [torch.stack(list(part)) for part in zip(*_validation_set(config), strict=True)]
 
     def validate(net: UNet) -> tuple[float, float]:
@@ -61,7 +75,7 @@ def train_on_synthetic(config: SyntheticTrainConfig, *, checkpoint: Path | None 
         model = Model(
             net, CLASSES, ObjectRule(kind="grains", class_id=1), typical_intercept=TYPICAL_INTERCEPT,
             name="grain-boundaries",
-            provenance={"trained_on": "synthetic polycrystals", "settings": config.model_dump()},
+            provenance={"trained_on": "synthetic polycrystals", "settings": config.model_dump(), **before},
         ).snapshot()  # fmt: skip
         if checkpoint is not None:
             save_model(model, checkpoint)
@@ -72,44 +86,81 @@ def train_on_synthetic(config: SyntheticTrainConfig, *, checkpoint: Path | None 
         epochs=epochs, steps_per_epoch=min(_STEPS_PER_EPOCH, config.steps), patience=epochs,
         learning_rate=config.learning_rate, averaging=0.995, bfloat16=config.bfloat16,
     )  # fmt: skip
-    lesson = Lesson(_batches(config, device), segmentation_loss, validate, snapshot)
+    sampler = AdaptiveSampler(config.batch, (epochs + 1) * _STEPS_PER_EPOCH, adaptive=config.adaptive)
+    lesson = Lesson(_batches(config, sampler, device), _loss_for(sampler), validate, snapshot)
     best = yield from train_loop(net, lesson, settings)
     yield Finished(best)
 
 
+def _network(config: SyntheticTrainConfig, start: Model | None) -> UNet:
+    if start is None:
+        return UNet(UNetConfig(width=config.width, depth=config.depth))
+    if start.classes != CLASSES or start.config.channels != 1:
+        raise ValueError(
+            f"A training on synthetic polycrystals can only go on from a model of grain boundaries of one channel, "
+            f"not from {start.name}; name another one, or none to start anew."
+        )
+    return copy.deepcopy(start.net).requires_grad_(True)
+
+
+def _loss_for(sampler: AdaptiveSampler) -> Loss:
+    """Return the loss, which tells the sampler how hard every picture is."""
+
+    def loss(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+        truth, kinds = targets
+        with torch.no_grad():
+            each = functional.cross_entropy(logits, truth, reduction="none").mean(dim=(1, 2))
+        sampler.learn(kinds.numpy(), each.double().cpu().numpy())
+        return segmentation_loss(logits, truth)
+
+    return loss
+
+
 def synthetic_patch(seed: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return a normalised picture (1, Y, X) and its targets (Y, X), 1 on boundaries."""
-    made = polycrystal(*random_look(seed, side, side), seed=seed)
+    return _patch(seed, *random_look(seed, side, side))
+
+
+def _patch(
+    seed: int, structure: VoronoiConfig, imaging: ImagingConfig
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    made = polycrystal(structure, imaging, seed=seed)
     picture = normalise(made.image, intensity_limits(made.image))
     targets = (made.structure.distance <= BOUNDARY_REACH).astype(np.int64)
     return picture, targets
 
 
-class _Pictures(Dataset[tuple[Tensor, Tensor]]):
+class _Pictures(Dataset[tuple[Tensor, Tensor, int]]):
     """Picture number i of a run, the same wherever and in whatever order it is made."""
 
     def __init__(self, config: SyntheticTrainConfig) -> None:
         self._config = config
 
-    def __len__(self) -> int:
-        return (self._config.steps + _STEPS_PER_EPOCH) * self._config.batch
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, order: Order) -> tuple[Tensor, Tensor, int]:
+        index, shares = order
         seed = (self._config.seed + 1) * 100_000_000 + index
-        picture, targets = synthetic_patch(seed, self._config.patch)
         rng = np.random.default_rng([seed, 4])
+        look = random_look(seed, self._config.patch, self._config.patch)
+        for again in range(1, _DRAWS):
+            if rng.random() < shares[kind_of(*look)]:
+                break
+            look = random_look(seed + again * 1_000_000_000_000, self._config.patch, self._config.patch)
+        picture, targets = _patch(seed, *look)
         # A patch of a real micrograph is normalised with the whole of it, and so is not centred itself.
         picture = picture * np.float32(np.exp(rng.normal(0, 0.25))) + np.float32(rng.normal(0, 0.3))
-        return torch.from_numpy(picture), torch.from_numpy(targets)
+        return torch.from_numpy(picture), torch.from_numpy(targets), kind_of(*look)
 
 
-def _batches(config: SyntheticTrainConfig, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    config: SyntheticTrainConfig, sampler: AdaptiveSampler, device: torch.device
+) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
     loader = DataLoader(
-        _Pictures(config), config.batch, num_workers=config.workers, pin_memory=device.type == "cuda",
-        multiprocessing_context="spawn" if config.workers else None, prefetch_factor=4 if config.workers else None,
+        _Pictures(config), batch_sampler=sampler, num_workers=config.workers, pin_memory=device.type == "cuda",
+        multiprocessing_context="spawn" if config.workers else None,
+        prefetch_factor=min(4, max(1, BLOCK // config.workers)) if config.workers else None,
     )  # fmt: skip
-    for pictures, targets in loader:
-        yield pictures.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+    for pictures, targets, kinds in loader:
+        yield pictures.to(device, non_blocking=True), (targets.to(device, non_blocking=True), kinds)
 
 
 def _validation_set(config: SyntheticTrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
