@@ -72,13 +72,17 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.nets import layers as layers
     from napari_microcnn.nets import receptive_fields as receptive_fields
     from napari_microcnn.predict.classify import classify as classify
+    from napari_microcnn.predict.gap import domain_gap as domain_gap
     from napari_microcnn.predict.judging import evaluate as evaluate
+    from napari_microcnn.predict.resemblance import look_like as look_like
+    from napari_microcnn.predict.resemblance import measure_look as measure_look
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
     from napari_microcnn.synth import ising as ising
     from napari_microcnn.synth import polycrystal as polycrystal
     from napari_microcnn.synth import steel as steel
+    from napari_microcnn.train.adapting import adapt as adapt
     from napari_microcnn.train.classifier import train_classifier as train_classifier
     from napari_microcnn.train.cross_validation import cross_validate as cross_validate
     from napari_microcnn.train.segmenter import train_segmenter as train_segmenter
@@ -111,6 +115,12 @@ _HOME = {
     "segment": "predict.segment",
     "where_to_annotate": "predict.uncertainty",
     "measure_objects": "measure.objects",
+    "find_segments": "measure.segments",
+    "domain_gap": "predict.gap",
+    "look_like": "predict.resemblance",
+    "measure_look": "predict.resemblance",
+    "AdaptConfig": "config.adapting",
+    "adapt": "train.adapting",
     "count_objects": "measure.editing",
     "select_objects": "measure.editing",
     "delete_objects": "measure.editing",

@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from napari_microcnn.cli import classify, demo, explain, measure, models, segment, synth, train, transition, window
+from napari_microcnn.cli import (
+    adapt,
+    classify,
+    demo,
+    explain,
+    measure,
+    models,
+    segment,
+    synth,
+    train,
+    transition,
+    window,
+)
 from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
 
@@ -20,7 +32,19 @@ USER_MISTAKE, INTERRUPTED = 2, 130
 # Usage errors have a common base, which typer does not export (and older versions take from click).
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-_COMMANDS = ("open", "demo", "synth", "train", "train-synthetic", "segment", "classify", "explain", "measure", "models")
+_COMMANDS = (
+    "open",
+    "demo",
+    "synth",
+    "train",
+    "train-synthetic",
+    "adapt",
+    "segment",
+    "classify",
+    "explain",
+    "measure",
+    "models",
+)
 
 app = typer.Typer(
     name="napari-microcnn",
@@ -36,6 +60,9 @@ app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exa
 app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
 app.command("train-synthetic", help="Train a model of grain boundaries on synthetic micrographs alone.")(
     train.train_synthetic
+)
+app.command("adapt", help="Adapt a model of grain boundaries to the look of a micrograph, without annotation.")(
+    adapt.adapt_model
 )
 app.command("segment", help="Segment images and write masks, tables and their provenance.")(segment.segment_files)
 classify.app.command("transition", help="Case study: where networks see the phase transition of the Ising model.")(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,3 +33,39 @@ def info(
     from napari_microcnn.models import open_model
 
     typer.echo(json.dumps(open_model(model).info(), indent=2, ensure_ascii=False, default=str))
+
+
+@app.command(
+    "reference", help="Store in a model what it learned from, to tell strange images."
+)
+def reference(
+    model: Annotated[str, typer.Argument(help="Name of a shipped model, or a model file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(help="Micrographs that it learned from, or folders of them; without: synthetic polycrystals."),
+    ] = None,
+    device: AnyDevice = "auto",
+) -> None:
+    """Write a copy of a model that knows what it learned from.
+
+    Raises
+    ------
+    ValueError
+        If the model is a classifier, or there are too few pictures.
+    """
+    from napari_microcnn.cli.running import follow
+    from napari_microcnn.models import load_model, save_model
+
+    loaded = load_model(model)
+    if images:
+        from napari_microcnn.cli.inputs import named_files
+        from napari_microcnn.io.read import read_micrograph
+        from napari_microcnn.predict.gap import remember
+
+        known = remember(loaded, [read_micrograph(path) for path in named_files(images)])
+    else:
+        from napari_microcnn.train.familiarity import remember_synthetic
+
+        known = follow(remember_synthetic(loaded), "Describing pictures")
+    typer.echo(str(save_model(known, output)))

@@ -95,11 +95,15 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
     from napari_microcnn.io.provenance import provenance
     from napari_microcnn.io.scripts import segment_command
     from napari_microcnn.measure.objects import measure_objects
+    from napari_microcnn.measure.segments import with_confidence
+    from napari_microcnn.predict.gap import domain_gap
 
     micrograph = result.micrograph
     table = None
     if result.labels is not None:
         table = measure_objects(result.labels, micrograph.calibration)
+        if result.boundary is not None:
+            table = with_confidence(table, result.labels, result.boundary)
     told: dict[str, Any] = provenance(
         micrograph=micrograph,
         model=result.model.info(),
@@ -107,6 +111,10 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         command=segment_command(source, model, result.config, ".", result.precision),
     )
     told["computed"] = result.computed
+    gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
+    if gap is not None:
+        told["domain_gap"] = gap.info()
+        say(f"{micrograph.name}: {gap.sentence}")
     return export_segmentation(
         folder,
         stem_of(micrograph.path) if micrograph.path else micrograph.name,

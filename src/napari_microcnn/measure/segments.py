@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from napari_microcnn.measure.editing import Labels, check_labels
+from napari_microcnn.measure.objects import Table
 
 _CERTAIN = 255
 
@@ -92,6 +93,30 @@ class Segments:
         return result
 
 
+def with_confidence(table: Table, labels: Labels, boundary: NDArray[np.uint8]) -> Table:
+    """Return a table of grains with how sure the model is of the boundaries around each.
+
+    Parameters
+    ----------
+    table : dict of str to numpy.ndarray
+        As `measure_objects` returns it; ``plane`` and ``label`` are used.
+    labels, boundary : numpy.ndarray, (..., Y, X)
+        As for `find_segments`; of a stack every plane by itself.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Two columns more: ``confidence``, the mean along the grain's boundary, and
+        ``weakest_boundary``, the least of its segments; NaN for a grain without neighbours.
+    """
+    mean, least = np.full(len(table["label"]), np.nan), np.full(len(table["label"]), np.nan)
+    for number, index in enumerate(np.ndindex(labels.shape[:-2])):
+        rows = table["plane"] == number if labels.ndim > 2 else np.ones(len(mean), bool)
+        found = find_segments(labels[index], boundary[index])
+        mean[rows], least[rows] = found.of_grains(table["label"][rows].astype(np.int64))
+    return {**table, "confidence": mean, "weakest_boundary": least}
+
+
 def find_segments(labels: Labels, boundary: NDArray[np.uint8]) -> Segments:
     """Find the boundary segments between grains, and how sure the model is of each.
 
@@ -110,7 +135,9 @@ def find_segments(labels: Labels, boundary: NDArray[np.uint8]) -> Segments:
     """
     check_labels(labels)
     if labels.shape != boundary.shape:
-        raise ValueError(f"Labels have the shape {labels.shape}, but the probability {boundary.shape}; give both of one image.")
+        raise ValueError(
+            f"Labels have the shape {labels.shape}, but the probability {boundary.shape}; give both of one image."
+        )
     places, keys, strength = _border(labels, boundary)
     pairs, pair = np.unique(keys, return_inverse=True)
     segment = _connected(places, pair, labels.shape)

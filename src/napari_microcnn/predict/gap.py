@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.channels import conversion
@@ -11,11 +15,11 @@ from napari_microcnn.data.normalisation import normalise
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model
-from napari_microcnn.models.reference import Description, describe, overall
+from napari_microcnn.models.reference import Description, describe, overall, reference_of
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import TilePredictor
 
-_WINDOW, _WINDOWS = 256, 2
+_WINDOW, _WINDOWS, _REMEMBERED = 256, 2, 5
 
 Light = Literal["green", "amber", "red"]
 
@@ -120,6 +124,46 @@ def describe_plane(plane: Pixels, model: Model, magnification: float) -> Descrip
     """Describe some windows of a plane as the network gets them."""
     windows = sample_windows(at_magnification(plane, magnification), _WINDOW, _WINDOWS)
     limits = limits_of(windows)
-    channel = model.channel(model.objects.class_id) if model.objects is not None else len(model.classes) - 1
+    channel = _judged(model)
     net = model.net if model.device.type == "cpu" else model.snapshot().net
     return describe(net, [normalise(window, limits) for window in windows], channel)
+
+
+def remember(model: Model, micrographs: Sequence[Micrograph]) -> Model:
+    """Return a model that knows what the micrographs look like that it learned from.
+
+    Every window of them counts as one picture, so that a few images suffice.
+
+    Parameters
+    ----------
+    model : Model
+    micrographs : sequence of Micrograph
+        Those that it was trained on; of a stack the middle plane is taken.
+
+    Raises
+    ------
+    ValueError
+        If they are too few or too small for at least 16 windows.
+    """
+    channel, net = _judged(model), model.snapshot().net
+    described = []
+    for micrograph in micrographs:
+        seen = at_magnification(middle_plane(micrograph, model), 1.0)
+        windows = sample_windows(seen, _WINDOW // 2, _REMEMBERED)
+        if len(windows) == 1:  # a small one, which comes whole
+            windows = _cut(windows[0])
+        limits = limits_of(windows)
+        described += [describe(net, [normalise(window, limits)], channel) for window in windows]
+    return replace(model, reference=reference_of(described))
+
+
+def _cut(image: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return overlapping windows of an image that is too small for separate ones."""
+    side = max(16, min(_WINDOW // 2, *(length // 2 for length in image.shape[:2])))
+    corners = [np.linspace(0, max(0, length - side), _REMEMBERED).astype(int) for length in image.shape[:2]]
+    return [image[y : y + side, x : x + side] for y in corners[0] for x in corners[1]]
+
+
+def _judged(model: Model) -> int:
+    """Return the output whose sureness is measured: that of the objects, or the last one."""
+    return model.channel(model.objects.class_id) if model.objects is not None else len(model.classes) - 1
