@@ -13,6 +13,7 @@ import pytest
 from napari_microcnn.config import LabConfig
 from napari_microcnn.explain.kernels import convolve, kernel, pool
 from napari_microcnn.ui.lab import OWN, LabDock
+from napari_microcnn.ui.lab_channels import LAYERS, STACK
 from napari_microcnn.ui.lab_tasks import NETWORKS, anatomy
 from napari_microcnn.ui.lab_texts import amount, number
 from napari_microcnn.ui.lab_views import block_size
@@ -189,6 +190,40 @@ def test_a_stack_is_convolved_plane_by_plane_and_a_large_image_in_view(
     dock.run_button.click()
     assert max(viewer.layers["large feature map"].data.shape) <= 1024
     assert "part in view" in dock.status.text()
+
+
+def test_a_hundred_channels_are_summed(viewer: Any, open_dock: Callable[[str], Any], discs: np.ndarray) -> None:
+    cube = np.random.default_rng(0).integers(0, 255, (100, 40, 50)).astype(np.uint8)
+    viewer.add_image(cube, name="discs")
+    dock = open_dock("Convolution lab")
+    dock.run_button.click()
+    np.testing.assert_array_equal(viewer.layers[MAP].data, cube[viewer.dims.current_step[0]])
+    dock.summed.setCurrentText(STACK)
+    np.testing.assert_allclose(viewer.layers[MAP].data, cube.sum(axis=0, dtype=np.float32))
+    dock.channel.setCurrentText("channel 42")
+    dock.table.item(1, 1).setText("-1")
+    expected = cube.sum(axis=0, dtype=np.float32) - 2 * cube[41].astype(np.float32)
+    np.testing.assert_allclose(viewer.layers[MAP].data, expected)
+    assert "100 channels" in dock.costs.text.text()
+    dock.step_button.click()
+    assert dock.sum_line.text().startswith("channel 42 -")
+    assert "99 other channels" in dock.sum_line.text()
+    viewer.add_image(np.zeros((50, 1500, 1500), np.uint8), name="large")
+    dock.image.layer = viewer.layers["large"]
+    dock.summed.setCurrentText(STACK)
+    dock.run_button.click()
+    assert viewer.layers["large feature map"].data.size <= 3 * 1024**2 / 50
+
+
+def test_visible_layers_can_be_channels(viewer: Any, dock: LabDock, discs: np.ndarray) -> None:
+    for name, factor in (("half", 2), ("quarter", 4)):
+        viewer.add_image(discs // factor, name=name, scale=(0.5, 0.5), units=("um", "um"), translate=(10, 20))
+    dock.image.layer = viewer.layers["discs"]
+    viewer.layers["half"].visible = False
+    dock.run_button.click()
+    dock.summed.setCurrentText(LAYERS)
+    np.testing.assert_array_equal(viewer.layers[MAP].data, discs + (discs // 4).astype(np.float32))
+    assert [dock.channel.itemText(index) for index in range(2)] == ["discs", "quarter"]
 
 
 def test_without_an_image_or_with_a_small_one_the_user_is_told(

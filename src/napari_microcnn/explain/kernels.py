@@ -184,6 +184,25 @@ def pool(feature_map: Float, config: LabConfig) -> Float:
     return result if config.pooling == "max" else result / np.float32(window * window)
 
 
+def winner(feature_map: Float, config: LabConfig, row: int, column: int) -> tuple[int, int]:
+    """Return which position of a feature map a pooled one comes from: the maximum's, or the window's first.
+
+    Parameters
+    ----------
+    feature_map : numpy.ndarray, (H', W') float32
+        Before pooling.
+    config : LabConfig
+    row, column : int
+        After pooling.
+    """
+    if config.pooling == "none":
+        return row, column
+    top, left = row * config.window, column * config.window
+    inside = feature_map[top : top + config.window, left : left + config.window]
+    shift = np.unravel_index(np.argmax(inside), inside.shape) if config.pooling == "max" else (0, 0)
+    return int(top + shift[0]), int(left + shift[1])
+
+
 def step(image: NDArray[Any], weights: Float, config: LabConfig, row: int, column: int) -> Step:
     """Return what is computed for one position of the feature map, number by number.
 

@@ -6,23 +6,23 @@ from typing import Any, get_args
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QSlider, QWidget
 
 from napari_microcnn.config import KernelName, LabConfig
-from napari_microcnn.explain.kernels import convolve, kernel, pool, step
+from napari_microcnn.explain.kernels import convolve, kernel, pool, step, winner
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
-from napari_microcnn.ui.lab_map import MAP, MapLayers, Plane, limits_of, plane_of
+from napari_microcnn.ui.lab_channels import STACK, ChannelsChoice, plane_of
+from napari_microcnn.ui.lab_map import MAP, MapLayers, Plane, limits_of
 from napari_microcnn.ui.lab_sections import AnatomySection, CostSection
 from napari_microcnn.ui.lab_texts import size_lines, sum_line
 from napari_microcnn.ui.lab_views import KernelTable, StepView
 from napari_microcnn.ui.text import Sentence, quiet
 
 OWN = "own numbers"
-_COLOURS = ("red", "green", "blue")
 _PACE = 250
 """Milliseconds from one step to the next while it plays."""
 
@@ -39,7 +39,8 @@ class LabDock(Dock):
         self.kernel = QComboBox()
         self.kernel.addItems([*get_args(KernelName), OWN])
         self.channel = QComboBox()
-        self.channel.setToolTip("Every channel of the image has its own kernel; the results are summed")
+        self.channel.setToolTip("Every channel has its own kernel: whose weights and numbers are shown")
+        self.summed = ChannelsChoice()
         self.table = KernelTable()
         self.form = SettingsForm(LabConfig, ("size", "stride", "padding", "bias", "relu", "pooling", "window"))
         self.form.layout().labelForField(self.form.widget("relu")).setText("ReLU")
@@ -68,6 +69,7 @@ class LabDock(Dock):
         form = QFormLayout()
         form.addRow("Image", self.image)
         form.addRow("Kernel", self.kernel)
+        form.addRow("Sum over", self.summed)
         form.addRow("Channel", self.channel)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._top = form
@@ -92,6 +94,7 @@ class LabDock(Dock):
     def _connect(self) -> None:
         self.image.layer_changed.connect(self._image_changed)
         self.kernel.currentTextChanged.connect(lambda _: self._choose_kernel())
+        self.summed.currentIndexChanged.connect(lambda _: self._draw())
         self.channel.currentIndexChanged.connect(lambda _: self._show_channel())
         self.table.typed.connect(self._typed)
         self.table.refused.connect(self.refuse)
@@ -125,16 +128,16 @@ class LabDock(Dock):
         if layer is None:
             raise ValueError("Open an image first; the kernel needs something to look at.")
         layers.micrograph_of(layer)  # refuses what is no image for us
-        self._plane = plane_of(self.viewer, layer)
+        self._offer()
+        self._plane = plane_of(self.viewer, layer, self.summed.currentText())
         config = self.form.value()
-        self._fit_channels(len(self._plane.pixels))
+        self._fit_channels(self._plane.names)
         self._fit_size(config.side)
         self._map = convolve(self._plane.pixels, self._weights, config)
         self._pooled = pool(self._map, config)
         self.sizes.setText(size_lines(self._plane.pixels.shape, config))
-        self.position.blockSignals(True)
-        self.position.setRange(0, self._pooled.size - 1)
-        self.position.blockSignals(False)
+        with QSignalBlocker(self.position):
+            self.position.setRange(0, self._pooled.size - 1)
         self._show_step() if self.stepping else self._show_map(self._pooled)
         self.say("" if self._plane.whole else "The image is large: this is the part in view.")
 
@@ -171,9 +174,8 @@ class LabDock(Dock):
 
     def _typed(self) -> None:
         self._weights[self._shown_channel] = self.table.weights
-        self.kernel.blockSignals(True)
-        self.kernel.setCurrentText(OWN)
-        self.kernel.blockSignals(False)
+        with QSignalBlocker(self.kernel):
+            self.kernel.setCurrentText(OWN)
         self._draw()
 
     @property
@@ -188,16 +190,17 @@ class LabDock(Dock):
         if self.stepping and self._plane is not None:
             self.attempt(self._show_step)
 
-    def _fit_channels(self, channels: int) -> None:
+    def _fit_channels(self, names: tuple[str, ...]) -> None:
         """Have a kernel for every channel: new ones like the first."""
-        if len(self._weights) == channels and self.channel.count() == channels:
+        self._top.setRowVisible(self.channel, len(names) > 1)
+        self.costs.shape = self.anatomy.shape = (len(names), *layers.shape_of(self.image.layer)[-2:])
+        if names == tuple(self.channel.itemText(index) for index in range(self.channel.count())):
             return
-        self._weights = np.repeat(self._weights[:1], channels, axis=0)
-        self.channel.blockSignals(True)
-        self.channel.clear()
-        self.channel.addItems(_COLOURS if channels == len(_COLOURS) else ["gray"])
-        self.channel.blockSignals(False)
-        self._top.setRowVisible(self.channel, channels > 1)
+        if len(self._weights) != len(names):
+            self._weights = np.repeat(self._weights[:1], len(names), axis=0)
+        with QSignalBlocker(self.channel):
+            self.channel.clear()
+            self.channel.addItems(names)
         self._show_weights()
 
     # Step by step
@@ -236,24 +239,15 @@ class LabDock(Dock):
             return
         config = self.form.value()
         result = divmod(self.position.value(), self._pooled.shape[1])
-        row, column = self._winner(config, result)
+        row, column = winner(self._map, config, *result)
         one = step(self._plane.pixels, self._weights, config, row, column)
         self.step_view.show_step(one, self._shown_channel)
-        channels = [self.channel.itemText(index) for index in range(len(one.sums))]
-        self.sum_line.setText(sum_line(one, channels, config, float(self._pooled[result])))
+        names, shown = self._plane.names, self._shown_channel
+        self.sum_line.setText(sum_line(one, names, shown, config, float(self._pooled[result])))
         until_here = self._pooled.copy()
         until_here.ravel()[self.position.value() + 1 :] = np.nan
         self._show_map(until_here)
         self._maps.mark(self.image.layer, self._plane, config, (one.row, one.column), result)
-
-    def _winner(self, config: LabConfig, result: tuple[int, int]) -> tuple[int, int]:
-        """Return the position before pooling: that of the maximum, or the first of the window."""
-        if config.pooling == "none":
-            return result
-        corner = np.multiply(result, config.window)
-        inside = self._map[corner[0] : corner[0] + config.window, corner[1] : corner[1] + config.window]
-        shift = np.unravel_index(np.argmax(inside), inside.shape) if config.pooling == "max" else (0, 0)
-        return int(corner[0] + shift[0]), int(corner[1] + shift[1])
 
     def _clicked(self, viewer: Any, event: Any) -> None:  # noqa: ARG002 - napari hands over its viewer
         """Put the kernel where the user clicks in the image."""
@@ -275,16 +269,23 @@ class LabDock(Dock):
         self._plane = None
         self.step_button.setChecked(False)
         self._show_steps_widgets()
+        self._offer()
         self._top.setRowVisible(self.channel, bool(layer is not None and layer.rgb))
         shape = None if layer is None else (3 if layer.rgb else 1, *layers.shape_of(layer)[-2:])
         self.costs.shape = self.anatomy.shape = shape
         if layer is not None and self._maps.shown(layer) is not None:
             self._draw()
 
+    def _offer(self) -> None:
+        """Offer what can be summed over."""
+        self.summed.offer(self.viewer, self.image.layer)
+        self._top.setRowVisible(self.summed, self.summed.count() > 1)
+
     def _plane_changed(self, event: object = None) -> None:  # noqa: ARG002 - napari hands over its event
         """Follow the slider of a stack."""
         layer = self.image.layer
-        if layer is not None and len(layers.shape_of(layer)) > 2 and self._maps.shown(layer) is not None:
+        fixed = 3 if self.summed.currentText() == STACK else 2  # dimensions that the sliders do not move through
+        if layer is not None and len(layers.shape_of(layer)) > fixed and self._maps.shown(layer) is not None:
             self._draw()
 
     def abandon(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from napari.components import ViewerModel
@@ -11,7 +10,6 @@ from napari.layers import Image, Shapes
 
 from napari_microcnn.config import LabConfig
 from napari_microcnn.ui import layers
-from napari_microcnn.ui.preview import LARGEST, region_in_view
 
 MAP, WINDOW = "feature map", "kernel window"
 _GAP = 0.04
@@ -22,22 +20,12 @@ _COLOURS = ["#e69f00", "#56b4e9"]
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """What is convolved: pixels (C, H, W), and the row and column of the image where they begin."""
+    """What is convolved: pixels (C, H, W), names of the channels, and row and column of the image where they begin."""
 
     pixels: np.ndarray
+    names: tuple[str, ...]
     origin: tuple[int, int]
     whole: bool
-
-
-def plane_of(viewer: ViewerModel, layer: Image) -> Plane:
-    """Return the plane of an image that the window shows, and of a large one the part in view."""
-    shape = layers.shape_of(layer)
-    data = layer.data[0] if layer.multiscale else layer.data
-    whole = prod(shape[-2:]) <= LARGEST**2
-    rows, columns = (slice(0, shape[-2]), slice(0, shape[-1])) if whole else region_in_view(layer)
-    cut = np.asarray(data[(*layers.current_plane(viewer, layer), rows, columns)])
-    pixels = np.moveaxis(cut[..., :3], -1, 0) if layer.rgb else cut[None]
-    return Plane(pixels, (rows.start, columns.start), whole)
 
 
 class MapLayers:

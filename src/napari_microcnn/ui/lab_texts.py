@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from napari_microcnn.config import LabConfig
 from napari_microcnn.explain.kernels import Step, output_size
 
+_NAMED = 4
+"""Channels that are told one by one."""
+
 
 def number(value: float) -> str:
     """Return a number in at most six signs.
@@ -44,10 +47,13 @@ def size_lines(shape: Sequence[int], config: LabConfig) -> str:
     return "\n".join(lines)
 
 
-def sum_line(step: Step, channels: Sequence[str], config: LabConfig, pooled: float) -> str:
-    """Return how the products become one number of the map."""
+def sum_line(step: Step, channels: Sequence[str], shown: int, config: LabConfig, pooled: float) -> str:
+    """Return how the products become one number of the map; of many channels the one shown, and all others."""
     sums = [number(float(value)) for value in step.sums]
     each = " + ".join(f"{name} {value}" for name, value in zip(channels, sums, strict=True))
+    if len(sums) > _NAMED:
+        others = number(float(step.sums.sum() - step.sums[shown]))
+        each = f"{channels[shown]} {sums[shown]} + {len(sums) - 1} other channels {others}"
     text = f"{each if len(sums) > 1 else f'sum {sums[0]}'} + bias {number(config.bias)} = {number(step.total)}"
     text += f", ReLU: {number(step.result)}" if config.relu else ""
     if config.pooling != "none":
