@@ -85,6 +85,8 @@ def test_results_are_replaced_but_no_other_files(pictures: Path, model: Path, ca
     [
         (("--target", "ferrite"), "no class 'ferrite'; its classes are 1 (dark), 2 (bright)"),
         (("--target", "dark", "--layer", "encodr.0"), "no layer 'encodr.0'; its layers are called encoder.0"),
+        (("--target", "dark", "--layer", "magic", "--method", "occlusion"), "no layer 'magic'"),
+        (("--target", "dark", "--layer", "encoder"), "is not used by the network"),
         (("--target", "dark", "--pixel", "99,1"), "64 rows and 64 columns"),
         (("--target", "dark", "--pixel", "here"), "with a comma between"),
         (("--target", "dark", "--method", "magic"), "--method 'magic'"),
@@ -97,6 +99,29 @@ def test_mistakes_are_told_in_one_line(pictures: Path, model: Path, capsys, word
     assert told in said
     assert "\n" not in said
     assert not list(pictures.glob("out/*"))
+
+
+def test_a_layer_without_maps(pictures: Path, classifier: Path, capsys) -> None:
+    words = (str(pictures / "images" / "p0.tif"), "--target", "bainite", "--layer", "head")
+    assert explain(pictures, classifier, *words) == 2
+    assert "and no maps; choose a convolution" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "told"), [("--region", "draw it on this image"), ("--objects", "label the same")])
+def test_labels_of_another_size(pictures: Path, model: Path, capsys, option: str, told: str) -> None:
+    tifffile.imwrite(pictures / "other.tif", np.ones((20, 30), np.uint8))
+    words = (str(pictures / "images" / "p0.tif"), "--target", "dark", option, str(pictures / "other.tif"))
+    assert explain(pictures, model, *words) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--region", "--objects"])
+def test_empty_labels(pictures: Path, model: Path, capsys, option: str) -> None:
+    tifffile.imwrite(pictures / "other.tif", np.zeros((64, 64), np.uint8))
+    words = (str(pictures / "images" / "p0.tif"), "--target", "dark", option, str(pictures / "other.tif"))
+    assert explain(pictures, model, *words) == 2
+    said = capsys.readouterr().err
+    assert "is empty" in said or "Nothing is labelled" in said
 
 
 def test_an_image_with_other_channels(tmp_path: Path, model: Path, capsys) -> None:

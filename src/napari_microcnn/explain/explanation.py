@@ -16,6 +16,7 @@ from napari_microcnn.events import Alive, Event, Finished, Job, Notice
 from napari_microcnn.explain.attribution import integrated_gradients
 from napari_microcnn.explain.covering import falls_of_window
 from napari_microcnn.explain.gradcam import grad_cam, guided_grad_cam
+from napari_microcnn.explain.layers import module_named
 from napari_microcnn.explain.pieces import Window
 from napari_microcnn.explain.segmented import segmenter_heat
 from napari_microcnn.explain.sight import Sight
@@ -137,6 +138,8 @@ def heat_of(
     sight: Sight, output: int, config: ExplainConfig, region: NDArray[np.bool_] | None
 ) -> Generator[Event, None, tuple[NDArray[np.float32], float, str | None]]:
     """Return heat in the resampled image, mean probability and the layer; a classifier's windows are averaged."""
+    if config.layer is not None:
+        module_named(sight.net, config.layer)  # also where it is of no use: a mistake is told at once
     layer = (config.layer or sight.default_layer()) if config.method in WITH_LAYER else None
     if not sight.covered(region):
         yield Notice("The image is very large, so only parts spread over it are looked at; choose a region for more.")

@@ -157,15 +157,15 @@ class Sight:
             If the region is empty or of another shape than the image.
         """
         where = None if region is None else self._resampled(region)
-        for core, around in self._pieces(where, margin):
-            height, width = around.shape
-            inside = np.ones(self.prospect.shape, bool) if where is None else where
-            wanted = torch.from_numpy(cut(inside, around))
-            if self.judges_windows and not wanted.any():
-                continue
-            seen = torch.from_numpy(self.prospect.window(around.top, around.left, height, width))[None]
-            image = seen.to(next(self.net.parameters()).device)
-            yield Window(around.top, around.left, image, wanted, shifted(core, around))
+        for piece in self._pieces(where, margin):
+            if where is None or not self.judges_windows or cut(where, piece[1]).any():
+                yield self._window(piece, where)
+
+    def middle_window(self, region: NDArray[np.bool_] | None = None) -> Window:
+        """Return the window in the middle of what is looked at, without a margin: it stands for the image."""
+        where = None if region is None else self._resampled(region)
+        found = [piece for piece in self._pieces(where, 0) if where is None or cut(where, piece[1]).any()]
+        return self._window(found[len(found) // 2], where)
 
     def count(self, region: NDArray[np.bool_] | None = None) -> int:
         """Return the number of windows, at most."""
@@ -241,6 +241,13 @@ class Sight:
             np.minimum((columns + 0.5) * self.scale[1], seen[1] - 1).astype(int),
         ] = True
         return result
+
+    def _window(self, piece: Piece, where: NDArray[np.bool_] | None) -> Window:
+        core, around = piece
+        inside = np.ones(self.prospect.shape, bool) if where is None else where
+        seen = torch.from_numpy(self.prospect.window(around.top, around.left, *around.shape))[None]
+        image = seen.to(next(self.net.parameters()).device)
+        return Window(around.top, around.left, image, torch.from_numpy(cut(inside, around)), shifted(core, around))
 
     def _pieces(self, where: NDArray[np.bool_] | None, margin: int | None) -> list[Piece]:
         """Return what is looked at piece by piece, with as much around it, in the resampled image."""

@@ -17,7 +17,6 @@ from napari_microcnn.ui.pairing import OnDisk, opened
 from napari_microcnn.ui.tasks import Array
 
 if TYPE_CHECKING:
-    from napari_microcnn.explain.pieces import Window
     from napari_microcnn.explain.sight import Sight
 
 Region = tuple[slice, slice]
@@ -123,7 +122,7 @@ def survey(question: Question) -> Job[Surveyed]:
     from napari_microcnn.explain.activations import survey as look_through
 
     sight, _ = _sight(question)
-    looks = look_through(sight.net, _window(sight, question).image)
+    looks = look_through(sight.net, sight.middle_window(question.region).image)
     rows = tuple(
         LayerRow(
             one.layer.name,
@@ -163,7 +162,9 @@ def maps(question: Question, layer: str, of_filters: bool) -> Job[Array]:
 
     sight, _ = _sight(question)
     pictures = filter_pictures(sight.net, layer) if of_filters else None
-    yield Finished(gallery(sight.net, _window(sight, question).image, layer) if pictures is None else pictures)
+    yield Finished(
+        gallery(sight.net, sight.middle_window(question.region).image, layer) if pictures is None else pictures
+    )
 
 
 def one_map(question: Question, layer: str, channel: int) -> Job[Array]:
@@ -235,12 +236,6 @@ def _sight(question: Question) -> tuple[Sight, Any]:
     pixels = micrograph.pixels[question.plane] if question.plane else micrograph.pixels
     config = question.config
     return Sight(pixels, _model(question.model), config.magnification, config.device), pixels
-
-
-def _window(sight: Sight, question: Question) -> Window:
-    """Return the window in the middle of what is looked at."""
-    found = list(sight.windows(question.region))
-    return found[len(found) // 2]
 
 
 def _model(path: Path) -> Any:

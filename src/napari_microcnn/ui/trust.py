@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor
 
 from napari_microcnn.ui import explain_tasks as tasks
 from napari_microcnn.ui.explain_tabs import Tab
+from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.text import Sentence, quiet
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class TrustTab(Tab):
         self.told = quiet()
         self.curves = ShiftCurves()
         self.curves.hide()
-        for widget in (self.hint, self.verdict, self.curves, self.told):
+        self.layers = quiet()
+        self.by_layer = Folded("Random weights, layer by layer", self.layers)
+        self.by_layer.hide()
+        for widget in (self.hint, self.verdict, self.curves, self.told, self.by_layer):
             self.inside.addWidget(widget)
 
     def run(self) -> None:
@@ -91,6 +95,8 @@ class TrustTab(Tab):
         self.verdict.setText(found.verdict)
         self.curves.show_shifts(found.shifts)
         self.curves.show()
+        self.layers.setText("\n".join(f"from {name} on: {value:.2f}" for name, value in found.correlations))
+        self.by_layer.show()
         own = next(one for one in found.shifts if one["trained with it"])
         change = max(abs(value - own["probability"][0]) for value in own["probability"])
         agreement = float(np.nanmean(own["equivariance"]))
