@@ -124,5 +124,5 @@ def test_the_phase_transition_is_told_beside_onsager(tmp_path, capsys) -> None:
     assert told["exact"] == pytest.approx(2.269185, abs=1e-6)
     assert told["lattice"]["side"] == 16
     rows = list(csv.DictReader((tmp_path / "outputs.csv").read_text().splitlines()))
-    assert len(rows) == 56
+    assert len(rows) == 224
     assert all(0 <= float(row["p(above), network 1"]) <= 1 for row in rows)

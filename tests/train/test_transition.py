@@ -22,7 +22,7 @@ def events() -> list:
 
 def test_the_networks_see_the_transition_near_onsagers_temperature(events: list) -> None:
     study = events[-1].result
-    assert study.outputs.shape == (2, 72)
+    assert study.outputs.shape == (2, 288)
     found = find_transition(study.temperatures, study.outputs)
     assert found.temperature == pytest.approx(CRITICAL_TEMPERATURE, abs=0.25)  # of lattices so small
     assert found.means[0] < 0.2 < 0.8 < found.means[-1]
@@ -30,10 +30,10 @@ def test_the_networks_see_the_transition_near_onsagers_temperature(events: list)
 
 def test_nothing_that_is_judged_was_learnt(events: list) -> None:
     study = events[-1].result
-    judged = [ising(LATTICE, 3_000_000 - 3_000_000 % 9 + index) for index in range(72)]
+    judged = [ising(LATTICE, 3_000_000 - 3_000_000 % 9 + index) for index in range(288)]
     np.testing.assert_array_equal(study.energies, [one.energy for one in judged])
     np.testing.assert_array_equal(study.magnetisations, [one.magnetisation for one in judged])
-    assert len({one.spins.tobytes() for one in judged}) > 60
+    assert len({one.spins.tobytes() for one in judged}) > 240
     assert not np.array_equal(study.outputs[0], study.outputs[1])  # networks learnt from others, too
     assert list(study.table()) == [
         "temperature", "energy", "magnetisation", "p(above), network 1", "p(above), network 2",

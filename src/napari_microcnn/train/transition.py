@@ -40,6 +40,8 @@ LATTICE_TRAINING = ClassifierTrainConfig(
 _TOLD_EVERY = 20
 _WINDOWS = 9
 _STEPS = 1000
+_JUDGED = 4
+"""Times as many configurations are judged as are learnt: with as many only, most of the error bar would be theirs."""
 _MOST_TEMPERATURES = 10_000
 _SEEDS = 1_000_000
 """Seeds of a study lie so far from those of the next one."""
@@ -109,16 +111,17 @@ def study_transition(lattice: IsingConfig, config: TransitionConfig | None = Non
     stages = 1 + 2 * config.networks
     # Few temperatures would move the transition to the middle between the two that enclose it.
     spread = lattice.model_copy(update={"temperatures": min(number, _MOST_TEMPERATURES)})
-    judged = yield from _drawn(lattice, number, seed, 0, _Stage(0, stages, "Configurations to judge by"))
+    stage = _Stage(0, stages, "Configurations to judge by")
+    judged = yield from _drawn(lattice, _JUDGED * number, seed, 0, stage)
     at, energies, magnetisations = np.array([(one.temperature, one.energy, one.magnetisation) for one in judged]).T
-    study = Study((), at, energies, magnetisations, np.zeros((0, number)))
+    study = Study((), at, energies, magnetisations, np.zeros((0, len(judged))))
     for index in range(config.networks):
         which = f"network {index + 1} of {config.networks}"
         stage = _Stage(1 + 2 * index, stages, f"Configurations for {which}")
-        learnt = _collection((yield from _drawn(spread, number, seed, (index + 1) * number, stage)), config.gap)
+        learnt = _collection((yield from _drawn(spread, number, seed, (index + _JUDGED) * number, stage)), config.gap)
         stage = _Stage(2 + 2 * index, stages, f"Training {which}")
         classifier = yield from _taught(learnt, config, seed + index, stage)
-        outputs = np.vstack([study.outputs, _probability_above(classifier, judged)])
+        outputs = np.vstack([study.outputs, (yield from _probability_above(classifier, judged))])
         study = replace(study, classifiers=(*study.classifiers, classifier), outputs=outputs)
         yield NetworkDone(study)
     yield Finished(study)
@@ -159,14 +162,14 @@ def _taught(
     settings = LATTICE_TRAINING.model_copy(
         update={"minutes": minutes, "epochs": config.epochs, "seed": seed, "device": config.device}
     )
-    started = time.monotonic()
+    started, share = time.monotonic(), 0.0
     with closing(train_classifier(collection, settings)) as job:
         for event in job:
             if isinstance(event, Finished):
                 return event.result
             if isinstance(event, ClassifierEpoch) and event.seconds_left is not None:
                 elapsed = time.monotonic() - started
-                share = elapsed / max(elapsed + event.seconds_left, 1e-9)
+                share = max(share, elapsed / max(elapsed + event.seconds_left, 1e-9))  # estimates may go back
                 yield stage.progress(share, f", epoch {event.epoch}: balanced accuracy {event.score:.3f}")
             else:
                 yield event if isinstance(event, Notice) else Alive()
@@ -190,10 +193,15 @@ def _collection(made: list[IsingConfiguration], gap: float) -> Collection:
     return Collection(tuple(images), classes)
 
 
-def _probability_above(classifier: Classifier, made: list[IsingConfiguration]) -> NDArray[np.float64]:
+def _probability_above(
+    classifier: Classifier, made: list[IsingConfiguration]
+) -> Generator[Event, None, NDArray[np.float64]]:
     """Return the calibrated probability of the upper phase."""
     orientations = orientations_of(classifier.flips, classifier.turns)
-    views = (classifier.view.of(one.image).spread(_WINDOWS) for one in made)
-    logits = np.stack([window_logits(classifier.net, windows, orientations).mean(axis=0) for windows in views])
+    logits = []
+    for one in made:
+        windows = classifier.view.of(one.image).spread(_WINDOWS)
+        logits.append(window_logits(classifier.net, windows, orientations).mean(axis=0))
+        yield Alive()
     above = next(index for index, info in enumerate(classifier.classes) if info.name == "above")
-    return probabilities(logits, classifier.temperature)[:, above].astype(np.float64)
+    return probabilities(np.stack(logits), classifier.temperature)[:, above].astype(np.float64)
