@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.data.files import read_annotated as read_annotated
     from napari_microcnn.data.gathering import collect as collect
     from napari_microcnn.data.pictures import make_ising as make_ising
+    from napari_microcnn.data.pictures import make_nanoparticles as make_nanoparticles
     from napari_microcnn.data.pictures import make_pictures as make_pictures
     from napari_microcnn.data.pictures import make_steel as make_steel
     from napari_microcnn.events import result_of as result_of
@@ -80,6 +81,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
     from napari_microcnn.synth import ising as ising
+    from napari_microcnn.synth import nanoparticles as nanoparticles
     from napari_microcnn.synth import polycrystal as polycrystal
     from napari_microcnn.synth import steel as steel
     from napari_microcnn.train.adapting import adapt as adapt
@@ -98,11 +100,13 @@ _HOME = {
     "read_annotated": "data.files",
     "pair_files": "io.pairs",
     "make_ising": "data.pictures",
+    "make_nanoparticles": "data.pictures",
     "make_pictures": "data.pictures",
     "make_steel": "data.pictures",
     "export_segmentation": "io.export",
     "nanoporous": "io.samples",
     "ising": "synth",
+    "nanoparticles": "synth",
     "polycrystal": "synth",
     "steel": "synth",
     "Annotated": "data.annotations",

@@ -37,7 +37,7 @@ def adapt_model(
     from napari_microcnn.io.read import read_micrograph
     from napari_microcnn.models import load_model, save_model
     from napari_microcnn.predict.resemblance import measure_look, windows_of
-    from napari_microcnn.train.adapting import adapt
+    from napari_microcnn.train.adapting import Adapted, adapt
 
     micrograph, loaded = read_micrograph(image), load_model(model)
     look = measure_look(micrograph, loaded)
@@ -47,6 +47,6 @@ def adapt_model(
         f"{look.imaging.readout_noise:.2f}, blur {look.imaging.blur:.1f} px, at {look.magnification:g} times."
     )
     windows = windows_of(micrograph, loaded, look.magnification)
-    result = follow(adapt(loaded, (look.structure, look.imaging), windows, settings), "Adapting")
+    result: Adapted = follow(adapt(loaded, (look.structure, look.imaging), windows, settings), "Adapting")
     path = save_model(replace(result.model, name=output.stem), output)
     typer.echo(f"{path}: {'adapted' if result.check.better else 'unchanged, the self-check found no gain'}")

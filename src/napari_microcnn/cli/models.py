@@ -35,9 +35,7 @@ def info(
     typer.echo(json.dumps(open_model(model).info(), indent=2, ensure_ascii=False, default=str))
 
 
-@app.command(
-    "reference", help="Store in a model what it learned from, to tell strange images."
-)
+@app.command("reference", help="Store in a model what it learned from, to tell strange images.")
 def reference(
     model: Annotated[str, typer.Argument(help="Name of a shipped model, or a model file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],

@@ -128,7 +128,10 @@ def _in_shares(picture: NDArray[Any]) -> Field:
         raise ValueError("All pixels of the picture have the same value, so it has no look.")
     if picture.dtype == np.uint8:
         return values / np.float32(255)
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1) * np.float32(0.9) + np.float32(0.05)
+    shares: Field = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1) * np.float32(0.9) + np.float32(
+        0.05
+    )
+    return shares
 
 
 def _without_shading(image: Field) -> tuple[Field, float]:

@@ -27,10 +27,14 @@ class Group(Settings):
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     usual: float
+    one_sided: bool = False
+    """Whether only values below the mean are strange."""
 
     def distance(self, values: NDArray[np.float64]) -> float:
         """Return how far from the mean a description is, where 1 is the edge of what is usual."""
         scaled = (values - np.array(self.mean)) / np.array(self.spread)
+        if self.one_sided:
+            scaled = np.minimum(scaled, 0)
         return float(np.sqrt(np.mean(scaled**2)) / self.usual)
 
 
@@ -113,7 +117,7 @@ def describe(net: UNet, windows: Sequence[NDArray[np.float32]], channel: int) ->
         np.mean([_power(window.mean(0)) for window in windows], axis=0),
         np.asarray(features, np.float64),
         np.array([np.log(2 * values.size / (crossings + 1))]),
-        np.array([sure, np.log(candidates.size / values.size + 0.01) / 10]),
+        np.array([sure]),
     )
 
 
@@ -130,7 +134,7 @@ def reference_of(descriptions: Sequence[Description]) -> Reference:
     features = np.stack([one.features for one in descriptions])
     centre = features.mean(0)
     axes = np.linalg.svd(features - centre, full_matrices=False)[2][:_COMPONENTS]
-    axes, centre = axes.astype(np.float16).astype(float), centre.astype(np.float16).astype(float)
+    axes, centre = np.round(axes, 4), np.round(centre, 4)
     values = [_values(one, axes, centre) for one in descriptions]
     groups = {name: _group(name, np.stack([one[name] for one in values])) for name in values[0]}
     inside = [overall({name: groups[name].distance(one[name]) for name in groups}) for one in values]
@@ -147,8 +151,15 @@ def reference_of(descriptions: Sequence[Description]) -> Reference:
 
 def _group(name: str, values: NDArray[np.float64]) -> Group:
     mean, spread = values.mean(0), np.maximum(values.std(0), _LEAST_SPREAD[name])
-    distance = np.sqrt((((values - mean) / spread) ** 2).mean(1))
-    return Group(mean=tuple(mean.tolist()), spread=tuple(spread.tolist()), usual=float(np.quantile(distance, _USUAL)))
+    one_sided = name == "answer"  # to be surer than usual is no reason for doubt
+    scaled = (values - mean) / spread
+    distance = np.sqrt(((np.minimum(scaled, 0) if one_sided else scaled) ** 2).mean(1))
+    return Group(
+        mean=tuple(mean.tolist()),
+        spread=tuple(spread.tolist()),
+        usual=float(np.quantile(distance, _USUAL)),
+        one_sided=one_sided,
+    )
 
 
 def _values(one: Description, axes: NDArray[np.float64], centre: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

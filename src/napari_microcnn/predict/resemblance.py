@@ -17,7 +17,7 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.gap import best_magnification, middle_plane
 from napari_microcnn.predict.magnification import at_magnification
-from napari_microcnn.predict.segment import segment
+from napari_microcnn.predict.segment import Segmentation, segment
 
 _LARGEST = 768
 """Side of the part of a large micrograph whose look is measured."""
@@ -71,7 +71,9 @@ def measure_look(micrograph: Micrograph, model: Model | str | Path, config: Segm
     window = np.asarray(seen[top : min(height, top + _LARGEST), left : min(width, left + _LARGEST)])
     if factor != 1 and plane.dtype == np.uint8:
         window = np.clip(window, 0, 255).astype(np.uint8)
-    found = result_of(segment(Micrograph(window), model, config.model_copy(update={"magnification": 1.0})))
+    found: Segmentation = result_of(
+        segment(Micrograph(window), model, config.model_copy(update={"magnification": 1.0}))
+    )
     if found.labels is None:
         raise ValueError(f"{model.name!r} numbers no grains; choose a model of grain boundaries.")
     structure, imaging = measured_look(window, found.labels)

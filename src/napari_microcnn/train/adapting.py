@@ -227,8 +227,9 @@ def _check(
     return Check(
         _synthetic_score(before, held_out, channel),
         _synthetic_score(after, held_out, channel),
-        *(_steadiness(net, images, seen, channel) for net, seen in zip((before, after), answers, strict=True)),
-        agreement=float(agreement),
+        _steadiness(before, images, answers[0], channel),
+        _steadiness(after, images, answers[1], channel),
+        float(agreement),
     )
 
 

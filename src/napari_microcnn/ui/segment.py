@@ -17,6 +17,7 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
+from napari_microcnn.ui.doubt import COLOURS, Doubt, Found
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairing import OnDisk
@@ -25,7 +26,7 @@ from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Reading
 from napari_microcnn.ui.text import Sentence, quiet
 
-_OUTLINES = {1: "#ffd92f", 0: "transparent", None: "transparent"}
+_LIGHTS = {"green": "#009e73", "amber": "#e69f00", "red": "#d55e00"}
 _ADVANCED = ("magnification", "min_size", "tile", "precision", "device")
 _OBJECTS = {"grains": "grains inside boundaries", "particles": "particles"}
 
@@ -45,6 +46,8 @@ class SegmentDock(Dock):
         self.objects = QComboBox()
         self.objects.setToolTip("What is numbered and measured")
         self.result = Sentence()
+        self.gap = Sentence()
+        self.doubt = Doubt(self.viewer, self.say)
         self._drawing: _LiveClasses | None = None
         self._read: Reading | None = None
         self.script_button = ScriptButton(self, lambda: self._read)
@@ -58,6 +61,8 @@ class SegmentDock(Dock):
         self.body.addLayout(form)
         self.body.addWidget(Folded("Advanced", self.form))
         self.body.addWidget(self.result)
+        self.body.addWidget(self.gap)
+        self.body.addWidget(self.doubt)
         self.image.layer_changed.connect(self._describe_image)
         self.model.model_changed.connect(self._describe_model)
         self.model.failed.connect(self.refuse)
@@ -81,6 +86,8 @@ class SegmentDock(Dock):
         config = self.form.value().model_copy(update={"objects": self.objects.currentData()})
         self._drawing = _LiveClasses(self.viewer, image, model)
         self.result.setText("")
+        self.gap.setText("")
+        self.doubt.show_found(None)
         about = {"model": str(model.path), "model name": model.name, "settings": config.model_dump()}
         self.start(
             partial(tasks.segment_image, source, model.path, config),
@@ -126,7 +133,10 @@ class SegmentDock(Dock):
         if found.labels is not None:
             parts.append(("grains" if grains else "objects", found.labels, {"opacity": 0.35}))
             parts[0][2]["visible"] = False
-            parts.append(("outlines", found.outlines, {"colormap": layers.colours(_OUTLINES), "opacity": 0.9}))
+            doubt = grains and found.segments is not None
+            self.doubt.show_found(Found(found.labels, found.segments, name) if doubt else None)
+            drawn = self.doubt.outlines() if doubt else found.outlines
+            parts.append(("outlines", drawn, {"colormap": layers.colours(COLOURS), "opacity": 0.9}))
 
         def put(role: str, data: np.ndarray, look: dict[str, Any]) -> None:
             like = image if image in self.viewer.layers else None
@@ -134,6 +144,7 @@ class SegmentDock(Dock):
 
         def tell() -> None:
             self.result.setText(found.summary)
+            self._tell_gap(found.gap)
             self.say("Done." if self.noticed else f"Done. {_magnified(found.magnification)}")
 
         def update() -> None:
@@ -147,6 +158,14 @@ class SegmentDock(Dock):
         # What is there is drawn once, new layers one by one: napari takes a while to make each.
         new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
         return [update, *(partial(put, *part) for part in new), tell]
+
+    def _tell_gap(self, gap: tuple[str, str] | None) -> None:
+        """Show how far the image is from what the model learned from, as a traffic light with its reason."""
+        if gap is None:
+            self.gap.setText("")
+            return
+        light, sentence = gap
+        self.gap.setText(f'<span style="color:{_LIGHTS[light]}">●</span> {sentence}')
 
     def _describe_image(self) -> None:
         layer = self.image.layer

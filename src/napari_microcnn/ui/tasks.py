@@ -54,6 +54,10 @@ class Segmented:
         Of every plane.
     computed : dict
         Device, precision and all magnifications, for the provenance.
+    segments : Segments or None
+        Boundary segments with their confidence, where a single plane was searched for grains.
+    gap : tuple of str or None
+        Traffic light and sentence on how far the image is from what the model learned from, where it knows that.
     """
 
     classes: Array
@@ -62,19 +66,22 @@ class Segmented:
     summary: str
     magnification: tuple[float, ...]
     computed: dict[str, Any]
+    segments: Any = None
+    gap: tuple[str, str] | None = None
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
     """Make one picture."""
-    from napari_microcnn.synth import image
+    from napari_microcnn.synth import image, uncovered
 
-    made = _structure(structure, seed)
+    whole = _structure(structure, seed)
+    made = uncovered(whole, imaging)
     grains, boundaries = made.grains, made.boundaries.astype(np.uint8)
-    yield Finished(Picture(image(made, imaging, seed), grains, boundaries, made.triple_points, _number(grains)))
+    yield Finished(Picture(image(whole, imaging, seed), grains, boundaries, made.triple_points, _number(grains)))
 
 
 def _number(grains: Array) -> int:
-    return int(np.count_nonzero(np.bincount(grains.ravel())))  # ten times as fast as unique
+    return int(np.count_nonzero(np.bincount(grains.ravel())[1:]))  # ten times as fast as unique
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +114,12 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
 
 def _measured(found: Any, calibration: Calibration | None) -> Segmented:
     """Return what the window shows of a `Segmentation`."""
+    from napari_microcnn.measure.segments import find_segments
+    from napari_microcnn.predict.gap import domain_gap
+
     rule = found.model.objects if found.config.objects is None else None
+    lines = found.boundary if found.labels is not None and found.labels.ndim == 2 else None
+    gap = domain_gap(found.micrograph, found.model, found.config, found.magnification[len(found.magnification) // 2])
     word = "grains" if rule is not None and rule.kind == "grains" else "objects"
     return Segmented(
         classes=found.classes,
@@ -116,6 +128,8 @@ def _measured(found: Any, calibration: Calibration | None) -> Segmented:
         summary=summary_of(found.classes, found.labels, found.model.classes, calibration, word),
         magnification=found.magnification,
         computed=found.computed,
+        segments=None if lines is None else find_segments(found.labels, lines),
+        gap=None if gap is None else (gap.light, gap.sentence),
     )
 
 
