@@ -62,7 +62,7 @@ def transition(
         typer.echo(found.sentence(exact))
 
     try:
-        study = follow(study_transition(lattice, config, seed), "Phase transition", keep)
+        study: Study = follow(study_transition(lattice, config, seed), "Phase transition", keep)
     except KeyboardInterrupt:
         if not reached:
             say("No network was finished, so there is no result.")
