@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_microcnn.config import VoronoiConfig
 from napari_microcnn.predict import close_grains, grain_boundaries, label_particles
+from napari_microcnn.predict.instances import bridges
 from napari_microcnn.synth import voronoi
 
 
@@ -37,6 +39,41 @@ def test_every_grain_of_a_polycrystal_is_found():
 
 def test_a_gap_with_a_trace_of_a_boundary_is_bridged():
     assert close_grains(two_halves(gap=8)).max() == 2
+
+
+def test_a_short_gap_without_a_trace_is_bridged():
+    boundary = two_halves()
+    boundary[30:35, 39:42] = 0
+    labels = close_grains(boundary)
+    assert labels.max() == 2
+    assert abs((labels == labels[0, 0]).sum() - 60 * 40) < 90
+    boundary[20:45, 39:42] = 0
+    assert close_grains(boundary).max() == 1
+
+
+def test_a_narrow_place_does_not_cut_a_grain():
+    boundary = np.zeros((60, 80), np.float32)
+    boundary[:10, 30:50] = boundary[17:, 30:50] = 1
+    assert close_grains(boundary).max() == 1
+
+
+def test_slivers_between_two_lines_are_shared_out():
+    boundary = np.zeros((60, 80), np.float32)
+    boundary[:, 38:40] = boundary[:, 42:44] = 1
+    boundary[8:, 40:42] = 1
+    labels = close_grains(boundary)
+    assert labels.max() == 2
+    assert labels[3, 37] != labels[3, 44]
+
+
+def test_bridges_fill_gaps_only():
+    boundary = two_halves()
+    boundary[30:35, 39:42] = 0
+    found = boundary > 0.5
+    added = bridges(close_grains(boundary), found)
+    assert 4 <= added.sum() <= 12
+    assert not added[:28].any()
+    assert ndimage.label(~(found | added))[1] == 2
 
 
 def test_a_loose_end_does_not_cut_a_grain():

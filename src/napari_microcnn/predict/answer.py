@@ -13,7 +13,7 @@ from napari_microcnn.config import ObjectRule
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.device import give_back_memory
 from napari_microcnn.models import Model
-from napari_microcnn.predict.instances import close_grains, label_particles
+from napari_microcnn.predict.instances import bridges, close_grains, label_particles
 from napari_microcnn.predict.tiles import Tile
 
 _TINY = np.float32(1e-12)
@@ -141,7 +141,8 @@ class PlaneAnswer:
         if self.boundary is not None and self._line is not None:
             labels = self._close(self.boundary, min_size)
             here = _resampled(self.boundary, self._shape)
-            classes[here > 0.5] = self._ids[self._line]
+            found = here > 0.5
+            classes[found | bridges(labels, found)] = self._ids[self._line]
             boundary = _in_bytes(here)
         elif self._rule is not None:
             labels = label_particles(classes == self._rule.class_id, min_size)

@@ -17,6 +17,9 @@ JOINED_BELOW = 0.5
 _CORE_SHARE = 0.25
 """Part of a small grain that its blurred boundaries leave over."""
 
+_NECK = 7
+"""Width in pixels, odd: the longest gap in a boundary that is looked at."""
+
 _LEVELS = 255
 _STRIP, _REACH = 512, 128
 
@@ -24,10 +27,12 @@ _STRIP, _REACH = 512, 128
 def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[np.int32]:
     """Find the grains that a map of boundary probabilities encloses.
 
-    Pixels that are surely inside form cores; cores grow until they meet; then neighbours whose
-    common border is weak on average are joined. So a short gap in a strong boundary is bridged
-    where the network saw at least a trace of it, and a loose end does not cut a grain. No
-    watershed is needed, whose time and memory would rule in large images.
+    Pixels that are surely inside form cores, which are cut where they are narrow: there the
+    boundary may have a gap. Cores grow until they meet; then neighbours whose common border is
+    weak on average are joined again. So a gap in a strong boundary is bridged, a loose end does
+    not cut a grain, and neither does a narrow place in it. Slivers between two lines of a boundary
+    are shared out among their neighbours. No watershed is needed, whose time and memory would rule
+    in large images.
 
     Parameters
     ----------
@@ -42,13 +47,45 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
         (Y, X) int32, 1..N, every pixel belongs to a grain.
     """
     level = _smoothed(boundary)
-    cores, n = ndimage.label(level < CORE_BELOW * _LEVELS)
-    kept = np.bincount(cores.ravel(), minlength=n + 1) >= min_size * _CORE_SHARE
+    cores, n = _cut_at_necks(level)
+    size = np.bincount(cores.ravel(), minlength=n + 1)
+    kept = size >= min_size * _CORE_SHARE
+    kept &= (size >= min_size) | _is_wide(cores, level, n)
     kept[0] = False
     if not kept.any():
         return np.ones(boundary.shape, np.int32)
-    _grow(cores, kept)
+    grow(cores, kept)
     return _number(cores, _join_weak(cores, level, n + 1))
+
+
+def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
+    """Number the cores, cut wherever they are narrower than `_NECK` pixels, and return their number."""
+    whole, n = ndimage.label(level < CORE_BELOW * _LEVELS)
+    parts, m = ndimage.label(ndimage.maximum_filter(level, _NECK, mode="nearest") < CORE_BELOW * _LEVELS)
+    owner = np.zeros(m + 1, np.int64)
+    owner[parts.ravel()] = whole.ravel()
+    owner[0] = 0
+    divided = np.bincount(owner, minlength=n + 1) > 1
+    divided[0] = False
+    if not divided.any():
+        return whole, n
+    parts = np.where(divided[whole], parts, 0)
+    for _ in range(_NECK // 2 + 1):  # back to where the parts were before they were thinned
+        np.copyto(parts, ndimage.maximum_filter(parts, 3), where=(parts == 0) & divided[whole])
+    # What was narrow all over, such as a thin grain behind a gap, is a core of its own.
+    narrow, k = ndimage.label(divided[whole] & (parts == 0))
+    # The middle of a neck belongs to neither side; as a core it would join what was just cut.
+    narrow[np.bincount(narrow.ravel())[narrow] < _NECK**2] = 0
+    narrow[narrow > 0] += n + m
+    cores = np.where(divided[whole], np.where(parts > 0, n + parts, narrow), whole)
+    return cores.astype(np.int32), n + m + k
+
+
+def _is_wide(cores: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> NDArray[np.bool_]:
+    """Return for every core whether three by three pixels fit into it."""
+    wide = np.zeros(n + 1, bool)
+    wide[cores[ndimage.maximum_filter(level, 3, mode="nearest") < CORE_BELOW * _LEVELS]] = True
+    return wide
 
 
 def _smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -60,7 +97,7 @@ def _smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
     return level
 
 
-def _grow(cores: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
+def grow(cores: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
     """Give every pixel the number of the nearest core that is kept, in place."""
     _replace(cores, np.where(kept, np.arange(len(kept)), 0).astype(np.int32))
     above = cores[:0].copy()  # the rows before the strip, as they were before they were filled
@@ -136,6 +173,31 @@ def grain_boundaries(grains: NDArray[np.int32]) -> NDArray[np.bool_]:
         border = grains[one] != grains[other]
         result[one] |= border
         result[other] |= border
+    return result
+
+
+def bridges(grains: NDArray[np.int32], found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the borders between grains that fill the gaps of a boundary map: with them the network is closed.
+
+    Parameters
+    ----------
+    grains : numpy.ndarray, (Y, X) int32
+        As from `close_grains`.
+    found : numpy.ndarray, (Y, X) bool
+        Boundaries that the network is sure of.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X) bool.
+    """
+    square = np.ones((3, 3))
+    beside = grain_boundaries(grains) & ~found
+    pieces, n = ndimage.label(beside, square)
+    # A border that runs beside the line of its boundary all the way bridges nothing.
+    wanted = np.zeros(n + 1, bool)
+    wanted[pieces[beside & ~ndimage.binary_dilation(found, square)]] = True
+    result: NDArray[np.bool_] = wanted[pieces]
     return result
 
 

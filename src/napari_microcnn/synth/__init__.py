@@ -2,7 +2,7 @@
 
 from napari_microcnn.synth.imaging import image
 from napari_microcnn.synth.ising import IsingConfiguration, ising
-from napari_microcnn.synth.looks import LOOKS, SyntheticMicrograph, polycrystal, random_look
+from napari_microcnn.synth.looks import LOOKS, SyntheticMicrograph, polycrystal, random_look, uncovered
 from napari_microcnn.synth.nanoparticles import Nanoparticles, nanoparticles
 from napari_microcnn.synth.onsager import CRITICAL_TEMPERATURE
 from napari_microcnn.synth.particle_looks import PARTICLE_LOOKS, random_particles
@@ -26,5 +26,6 @@ __all__ = [
     "random_look",
     "random_particles",
     "steel",
+    "uncovered",
     "voronoi",
 ]

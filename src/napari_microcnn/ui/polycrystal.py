@@ -19,7 +19,7 @@ from napari_microcnn.ui.materials import SOURCE, Material, sizes_menu
 from napari_microcnn.ui.scripting import Drawing
 
 _STRUCTURE = ("grains", "regularity", "size_spread", "thickness", "curvature", "elongation", "direction")
-_MORE_STRUCTURE = ("roughness", "merging", "lamellae", "twins")
+_MORE_STRUCTURE = ("roughness", "merging", "lamellae", "twins", "subgrains", "fine_grains", "drift")
 _SIZES = (256, 512, 1024, 2048)
 _LOOK_SIZE = 256
 """Side of the pictures for which the looks say how many grains there are."""
