@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -9,7 +10,7 @@ import typer
 
 from napari_microcnn.cli.options import AnyDevice, takes_settings
 from napari_microcnn.cli.running import follow
-from napari_microcnn.config import ImagingConfig, IsingConfig, Settings, SteelConfig, VoronoiConfig
+from napari_microcnn.config import ImagingConfig, IsingConfig, NanoparticlesConfig, Settings, SteelConfig, VoronoiConfig
 
 S = TypeVar("S", bound=Settings)
 
@@ -48,12 +49,44 @@ def voronoi(
     if look == "list":
         typer.echo("\n".join(LOOKS))
         return
-    if look is not None and look not in LOOKS:
-        raise ValueError(f"There is no look {look!r}; the looks are: {', '.join(LOOKS)}.")
+    _check_look(look, LOOKS)
     if look is not None:
         structure, imaging = _on_top(LOOKS[look][0], structure), _on_top(LOOKS[look][1], imaging)
     follow(make_pictures(structure, imaging, seed, number, output), "Making pictures")
     typer.echo(f"{output}: {number} pictures of {structure.width} x {structure.height} pixels")
+
+
+@app.command("nanoparticles", help="Nanoparticles: images, dense labels to train on, and the number of every particle.")
+@takes_settings("config", NanoparticlesConfig)
+def nanoparticles(
+    config: NanoparticlesConfig,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for images/, labels/ and particles/.")],
+    number: Number = 1,
+    seed: Seed = 0,
+    look: Annotated[str | None, typer.Option(help="Start from a named look; see --look list.")] = None,
+    device: AnyDevice = "auto",
+) -> None:
+    """Make synthetic pictures of nanoparticles with exact labels.
+
+    ``labels/`` holds 0 = background and 1 = particle, fit for ``train --dense``; ``particles/`` the
+    number of every particle; ``synth.json`` all that is needed to make the pictures again.
+
+    Raises
+    ------
+    ValueError
+        If there is no such look, or the folder cannot be written.
+    """
+    from napari_microcnn.data.pictures import make_nanoparticles
+    from napari_microcnn.synth import PARTICLE_LOOKS
+
+    if look == "list":
+        typer.echo("\n".join(PARTICLE_LOOKS))
+        return
+    _check_look(look, PARTICLE_LOOKS)
+    if look is not None:
+        config = _on_top(PARTICLE_LOOKS[look], config)
+    follow(make_nanoparticles(config, seed, number, output), "Making pictures")
+    typer.echo(f"{output}: {number} pictures of {config.width} x {config.height} pixels")
 
 
 @app.command("ising", help="Configurations of the Ising model, below and above the critical temperature.")
@@ -103,6 +136,11 @@ def steel(
     chosen = [kind for kind in STEEL_KINDS if kind in wanted]
     follow(make_steel(config, seed, number, output, chosen), "Making pictures")
     typer.echo(f"{output}: {number} pictures of {config.width} x {config.height} pixels")
+
+
+def _check_look(look: str | None, known: Collection[str]) -> None:
+    if look is not None and look not in known:
+        raise ValueError(f"There is no look {look!r}; the looks are: {', '.join(known)}.")
 
 
 def _on_top(base: S, given: S) -> S:

@@ -1,4 +1,4 @@
-"""Synthetic pictures as files: polycrystals with exact labels; lattices and steels in a folder per class."""
+"""Synthetic pictures as files: polycrystals and particles with exact labels, lattices and steels by class."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from napari_microcnn.config import ImagingConfig, IsingConfig, SteelConfig, SteelKind, VoronoiConfig
+from napari_microcnn.config import (
+    ImagingConfig,
+    IsingConfig,
+    NanoparticlesConfig,
+    SteelConfig,
+    SteelKind,
+    VoronoiConfig,
+)
 from napari_microcnn.events import Finished, Job, Progress
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.write import write_image, write_json, write_table
-from napari_microcnn.synth import STEEL_KINDS, ising, polycrystal, steel
+from napari_microcnn.synth import STEEL_KINDS, ising, nanoparticles, polycrystal, steel
 
 Picture = tuple[str, np.ndarray[Any, Any], dict[str, Any]]
 """Class, image, and what else is known about it."""
@@ -55,6 +62,46 @@ def make_pictures(
         name = f"voronoi_{seed + index:06d}.tif"
         write_image(folder / "grains" / name, made.structure.grains)
         write_image(folder / "labels" / name, made.structure.boundaries.astype(np.uint8))
+        write_image(folder / "images" / name, made.image)
+        yield Progress(index + 1, number, f"{index + 1} of {number}")
+    yield Finished(folder)
+
+
+def make_nanoparticles(
+    config: NanoparticlesConfig, seed: int, number: int, folder: str | os.PathLike[str]
+) -> Job[Path]:
+    """Write synthetic pictures of nanoparticles one by one, each complete.
+
+    Parameters
+    ----------
+    config : NanoparticlesConfig
+    seed : int
+        Of the first picture; the next ones count on.
+    number : int
+        How many.
+    folder : str or path-like
+        Gets ``images/``, ``labels/`` (0 = background, 1 = particle), ``particles/`` (the number of every
+        particle) and ``synth.json``, which holds all that is needed to make the pictures again.
+
+    Yields
+    ------
+    Progress, Finished
+        ``Finished`` holds the folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    for name in ("images", "labels", "particles"):
+        make_folder(folder / name)
+    write_json(folder / "synth.json", {"nanoparticles": config.model_dump(), "first_seed": seed, "number": number})
+    for index in range(number):
+        made = nanoparticles(config, seed + index)
+        name = f"nanoparticles_{seed + index:06d}.tif"
+        write_image(folder / "particles" / name, made.labels)
+        write_image(folder / "labels" / name, made.mask.astype(np.uint8))
         write_image(folder / "images" / name, made.image)
         yield Progress(index + 1, number, f"{index + 1} of {number}")
     yield Finished(folder)

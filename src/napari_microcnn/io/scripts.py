@@ -12,6 +12,7 @@ from napari_microcnn.config import (
     ClassInfo,
     ImagingConfig,
     IsingConfig,
+    NanoparticlesConfig,
     SegmentConfig,
     Settings,
     SteelConfig,
@@ -200,7 +201,7 @@ def _train_command(
 
 
 def synth_script(
-    structure: VoronoiConfig | IsingConfig | SteelConfig,
+    structure: VoronoiConfig | NanoparticlesConfig | IsingConfig | SteelConfig,
     imaging: ImagingConfig | None,
     seed: int,
     number: int,
@@ -210,15 +211,17 @@ def synth_script(
 
     Parameters
     ----------
-    structure : VoronoiConfig, IsingConfig or SteelConfig
+    structure : VoronoiConfig, NanoparticlesConfig, IsingConfig or SteelConfig
     imaging : ImagingConfig or None
         Of a polycrystal.
     seed, number, folder
         As for `napari_microcnn.make_pictures`.
     """
-    given: list[VoronoiConfig | IsingConfig | SteelConfig | ImagingConfig] = [structure]
+    given: list[Settings] = [structure]
     given += [] if imaging is None else [imaging]
-    names = {VoronoiConfig: "voronoi", IsingConfig: "ising", SteelConfig: "steel"}
+    names: dict[type[Settings], str] = {
+        VoronoiConfig: "voronoi", NanoparticlesConfig: "nanoparticles", IsingConfig: "ising", SteelConfig: "steel"
+    }  # fmt: skip
     name = names[type(structure)]
     maker = "make_pictures" if name == "voronoi" else f"make_{name}"
     words = ("structure", "imaging")[: len(given)]

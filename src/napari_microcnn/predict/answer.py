@@ -14,6 +14,7 @@ from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.device import give_back_memory
 from napari_microcnn.models import Model
 from napari_microcnn.predict.instances import bridges, close_grains, label_particles
+from napari_microcnn.predict.particles import separate_particles
 from napari_microcnn.predict.tiles import Tile
 
 _TINY = np.float32(1e-12)
@@ -69,6 +70,8 @@ class PlaneAnswer:
     ----------
     boundary : numpy.ndarray or None
         (Y, X) float32 of the plane as seen, probability of a grain boundary, for models of grains.
+    cores : numpy.ndarray or None
+        (Y, X) float32 of the plane as seen, probability of the core of a particle, for models of particles that touch.
     probabilities : numpy.ndarray or None
         (K, Y, X) float32 of the plane as seen, where they are to be kept.
     uncertainty : numpy.ndarray or None
@@ -90,6 +93,8 @@ class PlaneAnswer:
         self._seen = seen = shape if factor == 1 else zoomed_shape(shape, factor)
         self._line = model.channel(rule.class_id) if rule is not None and rule.kind == "grains" else None
         self.boundary = None if self._line is None else np.empty(seen, np.float32)
+        touching = rule is not None and rule.kind == "touching"
+        self.cores = np.empty(seen, np.float32) if touching else None
         self._classes = np.empty(seen, np.uint8)
         self.probabilities = np.empty((len(self._ids), *seen), np.float32) if keep_probabilities else None
         self.uncertainty = np.empty(seen, np.uint8) if keep_uncertainty else None
@@ -103,6 +108,8 @@ class PlaneAnswer:
             # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
             beneath = np.delete(tile.probabilities, self._line, 0).argmax(0)
             self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
+        if self.cores is not None and tile.cores is not None:
+            self.cores[tile.region] = tile.cores
         if self.probabilities is not None:
             self.probabilities[(slice(None), *tile.region)] = tile.probabilities
         unsure = None
@@ -144,6 +151,8 @@ class PlaneAnswer:
             found = here > 0.5
             classes[found | bridges(labels, found)] = self._ids[self._line]
             boundary = _in_bytes(here)
+        elif self.cores is not None and self._rule is not None:
+            labels = self._separate(self.cores, self._classes == self._rule.class_id, min_size)
         elif self._rule is not None:
             labels = label_particles(classes == self._rule.class_id, min_size)
         uncertainty = None if self.uncertainty is None else _nearest(self.uncertainty, self._shape)
@@ -154,6 +163,10 @@ class PlaneAnswer:
         if self._factor > 1:
             return _nearest(close_grains(boundary, max(1, round(min_size * self._factor**2))), self._shape)
         return close_grains(_resampled(boundary, self._shape), min_size)
+
+    def _separate(self, cores: NDArray[np.float32], mask: NDArray[np.bool_], min_size: int) -> NDArray[np.int32]:
+        """Tell particles apart in the pixels that the network saw, where their cores are sharp."""
+        return _nearest(separate_particles(mask, cores, max(1, round(min_size * self._factor**2))), self._shape)
 
 
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -37,12 +37,15 @@ class Tile:
         Probability of every class, in the order of the model's classes.
     done, total : int
         Tiles done so far, this one included, and in all.
+    cores : numpy.ndarray or None
+        (H, W) float32, probability of the core of an object, from models of objects that touch.
     """
 
     region: tuple[slice, slice]
     probabilities: NDArray[np.float32]
     done: int
     total: int
+    cores: NDArray[np.float32] | None = None
 
 
 class TilePredictor:
@@ -101,7 +104,9 @@ class TilePredictor:
                 yield Notice(f"The memory is too small for such tiles; going on with tiles of {side} pixels.")
                 continue
             done += 1
-            yield Tile(box.slices, probabilities, done, done + len(waiting))
+            classes = len(self._model.classes)
+            cores = probabilities[classes] if self._model.tells_cores else None
+            yield Tile(box.slices, probabilities[:classes], done, done + len(waiting), cores)
 
     def _tile_side(self, shape: tuple[int, int]) -> int:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
@@ -139,6 +144,8 @@ class TilePredictor:
         turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
         logits = orientation.undo(self._net(turned))[0, :, core[0], core[1]].permute(1, 2, 0).float().contiguous()
         # Over the last axis every pixel is computed alike; over another one the ends of a thread's share differ.
+        if self._model.tells_cores:
+            return torch.cat([logits[..., :-1].softmax(dim=-1), logits[..., -1:].sigmoid()], dim=-1)
         return logits.softmax(dim=-1)
 
 
@@ -151,7 +158,7 @@ def predict_tiles(
 
 def predict_plane(model: Model, plane: Pixels, config: SegmentConfig | None = None) -> NDArray[np.float32]:
     """Return the probabilities of every class, (K, Y, X) float32, of a plane that fits into memory."""
-    result = np.empty((model.config.classes, *plane.shape[:2]), np.float32)
+    result = np.empty((len(model.classes), *plane.shape[:2]), np.float32)
     for event in predict_tiles(model, plane, config):
         if isinstance(event, Tile):
             result[:, event.region[0], event.region[1]] = event.probabilities

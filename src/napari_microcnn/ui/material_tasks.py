@@ -1,11 +1,11 @@
-"""What the Synthesize dock lets a worker do with lattices and steels; see `tasks`."""
+"""What the Synthesize dock lets a worker do with lattices, steels and particles; see `tasks`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_microcnn.config import IsingConfig, SteelConfig, SteelKind
+from napari_microcnn.config import IsingConfig, NanoparticlesConfig, SteelConfig, SteelKind
 from napari_microcnn.events import Alive, Finished, Job
 from napari_microcnn.ui.tasks import Array
 
@@ -33,6 +33,42 @@ class Lattices:
     exact_energies: Array
     exact_magnetisations: Array
     phases: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ParticlePicture:
+    """A picture of nanoparticles.
+
+    Attributes
+    ----------
+    image : numpy.ndarray
+        (Y, X) uint8.
+    labels : numpy.ndarray
+        (Y, X) int32, number of every particle, 0 = background.
+    count : int
+    coverage : float
+        Share of the image that particles cover.
+    """
+
+    image: Array
+    labels: Array
+    count: int
+    coverage: float
+
+
+def draw_particles(config: NanoparticlesConfig, seed: int) -> Job[ParticlePicture]:
+    """Make one picture with its labels."""
+    from napari_microcnn.synth import nanoparticles
+
+    made = nanoparticles(config, seed)
+    yield Finished(ParticlePicture(made.image, made.labels, int(made.labels.max()), float(made.mask.mean())))
+
+
+def write_particles(config: NanoparticlesConfig, seed: int, count: int, folder: Path) -> Job[Path]:
+    """Write pictures with their labels; see `napari_microcnn.make_nanoparticles`."""
+    from napari_microcnn.data.pictures import make_nanoparticles
+
+    yield from make_nanoparticles(config, seed, count, folder)
 
 
 def draw_lattices(config: IsingConfig, seed: int) -> Job[Lattices]:

@@ -103,6 +103,8 @@ def meaning_of(dock: AnnotateDock, layer: Labels, kind: Kind, plane: tuple[int, 
     if kind == "classes":
         matching = adopt_classes(dock, classes or _present(layer.data[plane]))
         return Meaning(kind, ids=matching.ids)
+    if isinstance(rule, ObjectRule) and rule.kind == "touching":
+        rule = ObjectRule(kind="particles", class_id=rule.class_id)
     if not isinstance(rule, ObjectRule) or rule.kind != kind or not classes:
         classes = _UNKNOWN[kind]
         rule = ObjectRule(kind=kind, class_id=classes[1].id)

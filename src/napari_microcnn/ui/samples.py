@@ -54,6 +54,19 @@ def texture() -> list[LayerData]:
     return _polycrystal("texture")
 
 
+def nanoparticles() -> list[LayerData]:
+    """Return gold-like nanoparticles on carbon, HRTEM, with the number of every particle."""
+    from napari_microcnn.synth import PARTICLE_LOOKS
+    from napari_microcnn.synth import nanoparticles as draw
+
+    made = draw(PARTICLE_LOOKS["HRTEM"].model_copy(update={"height": _SIDE, "width": _SIDE}), 1)
+    name = "nanoparticles"
+    return [
+        (made.image, {"name": name}, "image"),
+        (made.labels, {"name": f"{name} particles", "opacity": 0.4, "visible": False}, "labels"),
+    ]
+
+
 def ising() -> list[LayerData]:
     """Return a stack of Ising configurations, from the coldest to the hottest, with temperatures and classes."""
     from napari_microcnn.io import samples

@@ -14,6 +14,7 @@ from napari_microcnn.config import (
     ClassInfo,
     ImagingConfig,
     IsingConfig,
+    NanoparticlesConfig,
     SegmentConfig,
     SteelConfig,
     TrainConfig,
@@ -56,7 +57,7 @@ class Reading:
 class Drawing:
     """Synthetic pictures as they were made; only polycrystals have an imaging of their own."""
 
-    structure: VoronoiConfig | IsingConfig | SteelConfig
+    structure: VoronoiConfig | NanoparticlesConfig | IsingConfig | SteelConfig
     imaging: ImagingConfig | None
     seed: int
     count: int

@@ -1,4 +1,4 @@
-"""The Synthesize dock: polycrystals, steels and Ising lattices, drawn while a slider moves."""
+"""The Synthesize dock: polycrystals, nanoparticles, steels and Ising lattices, drawn while a slider moves."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice
 from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.materials import Lattice, Material, Steel
+from napari_microcnn.ui.mine import ModelsOfMine
+from napari_microcnn.ui.particles import Nanoparticles
 from napari_microcnn.ui.polycrystal import Polycrystal
 from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Drawing
@@ -35,14 +37,16 @@ class SynthesizeDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer, "Make pictures")
         self.polycrystal = Polycrystal(self.viewer)
+        self.particles = Nanoparticles(self.viewer)
         self.steel = Steel(self.viewer)
         self.lattice = Lattice(self.viewer)
-        self.materials: tuple[Material, ...] = (self.polycrystal, self.steel, self.lattice)
+        self.materials: tuple[Material, ...] = (self.polycrystal, self.particles, self.steel, self.lattice)
         self._preview = jobs.LatestWins(self._show, self.fail, "Synthesising")
         self.transition = TransitionSection()
         self._transition_fold = Folded("Phase transition", self.transition)
+        self.models = ModelsOfMine(self, self.polycrystal, self.seed_value)
         self.material_menu = QComboBox()
-        self.material_menu.addItems(["Polycrystal", "Steel textures", "Ising lattices"])
+        self.material_menu.addItems(["Polycrystal", "Nanoparticles", "Steel textures", "Ising lattices"])
         self.seed = QSpinBox()
         self.seed.setRange(0, _LARGEST_SEED)
         self.new_seed = QPushButton("New seed")
@@ -72,6 +76,8 @@ class SynthesizeDock(Dock):
         self.body.addWidget(self.draw_button)
         for page in self.materials:
             self.body.addWidget(page)
+        for fold in self.models.folds:
+            self.body.addWidget(fold)
         self.body.addWidget(self._transition_fold)
         self.body.addWidget(heading("Training pictures"))
         pictures = QFormLayout()
@@ -99,6 +105,10 @@ class SynthesizeDock(Dock):
         """The page of the chosen material."""
         return self.materials[self.material_menu.currentIndex()]
 
+    def seed_value(self) -> int:
+        """Return the seed as shown."""
+        return self.seed.value()
+
     @property
     def drawing(self) -> bool:
         """Whether a picture or its labels are on their way."""
@@ -112,6 +122,8 @@ class SynthesizeDock(Dock):
         for page in self.materials:
             page.setVisible(page is self.material)
         self._transition_fold.setVisible(self.material is self.lattice)
+        for fold in self.models.folds:
+            fold.setVisible(self.material is self.polycrystal)
 
     def _draw_anew(self) -> None:
         self.seed.blockSignals(True)
