@@ -21,6 +21,7 @@ NAMES = (
     "transition",
     "tiles",
     "grains",
+    "particles",
     "strokes",
     "few_shot",
     "dense",

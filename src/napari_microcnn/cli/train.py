@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import numpy as np
 import typer
@@ -72,22 +72,25 @@ def train(
 def train_synthetic(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
     settings: SyntheticTrainConfig,
+    world: Annotated[Literal["grains", "particles"], typer.Option(help="What the micrographs show.")] = "grains",
     start: Annotated[str, typer.Option(help="Shipped model or file whose training goes on; without: a new one.")] = "",
 ) -> None:
-    """Train a model of grain boundaries on synthetic micrographs and save it.
+    """Train a model of grain boundaries or of nanoparticles on synthetic micrographs and save it.
 
     Raises
     ------
     ValueError
-        If the model cannot be written, or `start` is not a model of grain boundaries.
+        If the model cannot be written, or `start` is not a model of the same kind.
     """
     check_output(output)
 
     from napari_microcnn.models import load_model
+    from napari_microcnn.train.particles import train_on_particles
     from napari_microcnn.train.synthetic import train_on_synthetic
 
     before = load_model(start) if start else None
-    train_and_save(train_on_synthetic(settings, checkpoint=output, start=before), output)
+    teach = train_on_particles if world == "particles" else train_on_synthetic
+    train_and_save(teach(settings, checkpoint=output, start=before), output)
 
 
 def check_output(output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,23 +32,34 @@ _STEPS_PER_EPOCH = 100
 _VALIDATION_PICTURES = 32
 
 
-def train_on_particles(config: SyntheticTrainConfig, *, checkpoint: Path | None = None) -> Job[Model]:
+def train_on_particles(
+    config: SyntheticTrainConfig, *, checkpoint: Path | None = None, start: Model | None = None
+) -> Job[Model]:
     """Train the model ``nanoparticles`` from nothing but random synthetic pictures.
 
     Parameters
     ----------
     config : SyntheticTrainConfig
+        All but `adaptive` is used.
     checkpoint : Path, optional
         File that gets the best weights so far.
+    start : Model, optional
+        Model of nanoparticles whose training goes on; `width` and `depth` are then its own.
 
     Yields
     ------
     Event
         `BatchDone` and `EpochDone`, in the end ``Finished[Model]``.
+
+    Raises
+    ------
+    ValueError
+        If `start` is not a model of nanoparticles.
     """
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
-    net = UNet(UNetConfig(classes=len(CLASSES) + 1, width=config.width, depth=config.depth)).to(device)
+    net = _network(config, start).to(device)
+    before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
     held_out = [torch.stack(list(part)) for part in zip(*_validation_set(config), strict=True)]
 
     def validate(net: UNet) -> tuple[float, float]:
@@ -56,7 +68,7 @@ def train_on_particles(config: SyntheticTrainConfig, *, checkpoint: Path | None 
     def snapshot(net: UNet) -> Model:
         model = Model(
             net, CLASSES, ObjectRule(kind="touching", class_id=1), name="nanoparticles",
-            provenance={"trained_on": "synthetic nanoparticles", "settings": config.model_dump()},
+            provenance={"trained_on": "synthetic nanoparticles", "settings": config.model_dump(), **before},
         ).snapshot()  # fmt: skip
         if checkpoint is not None:
             save_model(model, checkpoint)
@@ -69,6 +81,17 @@ def train_on_particles(config: SyntheticTrainConfig, *, checkpoint: Path | None 
     )  # fmt: skip
     best = yield from train_loop(net, Lesson(_batches(config, device), particle_loss, validate, snapshot), settings)
     yield Finished(best)
+
+
+def _network(config: SyntheticTrainConfig, start: Model | None) -> UNet:
+    if start is None:
+        return UNet(UNetConfig(classes=len(CLASSES) + 1, width=config.width, depth=config.depth))
+    if start.classes != CLASSES or not start.tells_cores or start.config.channels != 1:
+        raise ValueError(
+            f"A training on synthetic nanoparticles can only go on from a model of nanoparticles of one channel, "
+            f"not from {start.name}; name another one, or none to start anew."
+        )
+    return copy.deepcopy(start.net).requires_grad_(True)
 
 
 def particle_loss(logits: Tensor, targets: Tensor) -> Tensor:
