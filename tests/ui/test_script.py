@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
 from qtpy.QtWidgets import QApplication
 
 from napari_microcnn.config import ClassInfo, SegmentConfig, TrainConfig
 from napari_microcnn.events import result_of
 from napari_microcnn.io.read import read_labels
 from napari_microcnn.micrograph import Calibration, Micrograph
-from napari_microcnn.models import load_model
+from napari_microcnn.models import Classifier, load_classifier, load_model
 from napari_microcnn.ui.annotate import AnnotateDock
 from napari_microcnn.ui.pairing import FilePair, PaintedImage
 from napari_microcnn.ui.scripting import RESULT, Lesson, Reading, write_script
@@ -117,6 +118,43 @@ def test_a_segmentation_is_repeated_bit_for_bit(
             path.unlink()
 
 
+@pytest.mark.parametrize("place", ["folder", "stack"])
+def test_a_classifier_is_repeated_bit_for_bit(
+    viewer: Any, open_dock: Callable[[str], Any], finish: Callable[[Any], None], tmp_path: Path, place: str
+) -> None:
+    rng = np.random.default_rng(0)
+    planes = rng.integers(0, 255, (8, 40, 40)).astype(np.uint8)
+    dock = open_dock("Classify")
+    dock.form.widget("architecture").setCurrentText("conv-pool")
+    dock.advanced.widget("init").setText("")
+    for name, value in {"epochs": 1, "side": 32, "filters": 4, "blocks": 2, "batch": 4}.items():
+        dock.advanced.widget(name).setValue(value)
+    if place == "stack":
+        viewer.add_image(planes, name="eight", scale=(1, 0.5, 0.5), units=("pixel", "um", "um"))
+        dock.sources.kind.setCurrentText("planes of a stack")
+        dock.sources.planes.setText("rough*4, fine*4")
+    else:
+        for number, plane in enumerate(planes):
+            path = tmp_path / "set" / ("fine", "rough")[number // 4] / f"{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, plane)
+        dock.sources.path.setText(str(tmp_path / "set"))
+    dock.run_button.click()
+    finish(dock)
+    folder, command = script_of(dock.script_button, finish, dock)
+    made = load_classifier(dock.trained.path)
+    for repeat in (lambda: run_python(folder), lambda: run_command(command)):
+        repeat()
+        again = load_classifier(folder / RESULT)
+        assert [info.name for info in again.classes] == [info.name for info in made.classes]
+        assert all(torch.equal(one, other) for one, other in zip(states(made), states(again), strict=True))
+        (folder / RESULT).unlink()
+
+
+def states(classifier: Classifier) -> list[torch.Tensor]:
+    return list(classifier.net.state_dict().values())
+
+
 @pytest.mark.parametrize("material", ["Polycrystal", "Steel textures", "Ising lattices"])
 def test_pictures_are_repeated_bit_for_bit(
     open_dock: Callable[[str], Any], finish: Callable[[Any], None], tmp_path: Path, material: str
@@ -138,7 +176,7 @@ def test_pictures_are_repeated_bit_for_bit(
             again.unlink()
 
 
-@pytest.mark.parametrize("name", ["Annotate & train", "Segment", "Synthesize"])
+@pytest.mark.parametrize("name", ["Annotate & train", "Segment", "Synthesize", "Classify"])
 def test_nothing_done_is_told(open_dock: Callable[[str], Any], told: list[str], name: str) -> None:
     dock = open_dock(name)
     dock.script_button.click()

@@ -78,10 +78,11 @@ def test_docks_open_fast_and_without_torch() -> None:
     code = """
 import sys, time, napari
 from qtpy.QtWidgets import QApplication
+from napari_microcnn.ui.__main__ import DOCKS
 viewer = napari.Viewer(show=False)
 QApplication.processEvents()
 times = []
-for name in ("Synthesize", "Segment", "Annotate & train", "Correct", "Explain", "Export"):
+for name in DOCKS:
     start = time.process_time()
     viewer.window.add_plugin_dock_widget("napari-microcnn", name, tabify=True)
     QApplication.processEvents()

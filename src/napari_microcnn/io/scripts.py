@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_microcnn.config import (
+    ClassifierTrainConfig,
     ClassInfo,
     ImagingConfig,
     IsingConfig,
@@ -198,6 +199,28 @@ def _train_command(
         **options_of(config),
         o=output,
     )
+
+
+def classifier_script(source: Path, config: ClassifierTrainConfig, output: Path) -> Script:
+    """Return how to train a classifier from labelled images and save it.
+
+    Parameters
+    ----------
+    source : Path
+        A folder with a folder per class, or a table, see `napari_microcnn.collect`.
+    config : ClassifierTrainConfig
+    output : Path
+        The classifier to write.
+    """
+    remark = "" if config.epochs else "# Limited by time: the number of steps depends on the computer.\n"
+    python = f"""{_head()}
+
+collection = mc.collect({_path(source)})
+{remark}config = {_call("mc.ClassifierTrainConfig", config)}
+classifier = mc.result_of(mc.train_classifier(collection, config))
+mc.save_classifier(classifier, {_path(output)})
+"""
+    return Script(python, command_line("classify train", [source], **options_of(config), o=output))
 
 
 def synth_script(

@@ -32,6 +32,8 @@ from napari_microcnn.ui.judgement import ConfusionTable, MistakeGallery
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.plots import TrainingCurves
 from napari_microcnn.ui.saving import SaveButton
+from napari_microcnn.ui.script import ScriptButton
+from napari_microcnn.ui.scripting import Schooling
 from napari_microcnn.ui.sources import SourceChoice, only_current_takes_room
 from napari_microcnn.ui.text import Sentence
 
@@ -71,10 +73,13 @@ class ClassifyDock(Dock):
         self.trained: ModelFile | None = None
         self.judged: tasks.Judged | None = None
         self._best: ModelFile | None = None
+        self._done: Schooling | None = None
         self._began = 0.0
         self.save_button = SaveButton(self, lambda: self.trained)
         self.export_button = QPushButton("Export …")
         self.export_button.setToolTip("Write predictions, scores, confusion matrix and curves into a folder")
+        self.script_button = ScriptButton(self, lambda: self._done)
+        self.header.addWidget(self.script_button)
         self.ask = AskPanel(self)
         self.tabs = QTabWidget()
         self._lay_out()
@@ -159,6 +164,7 @@ class ClassifyDock(Dock):
             on_stopped=self._stopped,
             on_update=self.curves.draw,
         )
+        self._done = Schooling(source, config)
 
     def cross_validate(self) -> None:
         """Start a cross-validation."""

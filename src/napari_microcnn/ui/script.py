@@ -22,14 +22,14 @@ from qtpy.QtWidgets import (
 
 from napari_microcnn.events import Event, Progress
 from napari_microcnn.ui.models import models_folder
-from napari_microcnn.ui.scripting import Drawing, Lesson, Reading, write_script
+from napari_microcnn.ui.scripting import Drawing, Lesson, Reading, Schooling, write_script
 from napari_microcnn.ui.text import heading, quiet
 
 if TYPE_CHECKING:
     from napari_microcnn.io.scripts import Script
     from napari_microcnn.ui.base import Dock
 
-Done = Lesson | Reading | Drawing
+Done = Lesson | Reading | Schooling | Drawing
 
 
 class ScriptButton(QPushButton):

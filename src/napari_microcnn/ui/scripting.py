@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_microcnn.config import (
+    ClassifierTrainConfig,
     ClassInfo,
     ImagingConfig,
     IsingConfig,
@@ -22,6 +23,7 @@ from napari_microcnn.config import (
 )
 from napari_microcnn.events import Event, Finished, Job, Progress
 from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.ui.classify_tasks import OnePlace, Source, gathered
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ class Reading:
     precision: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class Schooling:
+    """A training of a classifier as it was started."""
+
+    source: Source
+    config: ClassifierTrainConfig
+
+
 @dataclass(frozen=True)
 class Drawing:
     """Synthetic pictures as they were made; only polycrystals have an imaging of their own."""
@@ -63,12 +73,12 @@ class Drawing:
     count: int
 
 
-def write_script(done: Lesson | Reading | Drawing, folder: Path) -> Job[Script]:
+def write_script(done: Lesson | Reading | Schooling | Drawing, folder: Path) -> Job[Script]:
     """Write what was never in a file, and ``script.py``, into a folder; ends with the script.
 
     Parameters
     ----------
-    done : Lesson, Reading or Drawing
+    done : Lesson, Reading, Schooling or Drawing
         What was done.
     folder : Path
         Gets images and annotations that are in no file, the script, and what it makes.
@@ -79,7 +89,7 @@ def write_script(done: Lesson | Reading | Drawing, folder: Path) -> Job[Script]:
         If the folder cannot be written.
     """
     from napari_microcnn.io.atomic import make_folder, replacing
-    from napari_microcnn.io.scripts import segment_script, synth_script, train_script
+    from napari_microcnn.io.scripts import classifier_script, segment_script, synth_script, train_script
 
     make_folder(folder)
     if isinstance(done, Lesson):
@@ -89,6 +99,9 @@ def write_script(done: Lesson | Reading | Drawing, folder: Path) -> Job[Script]:
     elif isinstance(done, Reading):
         source = _image_file(done.source, folder, 1)
         script = segment_script(source, done.model, done.config, folder / "results", done.precision)
+    elif isinstance(done, Schooling):
+        source = yield from _labelled_images(done.source, folder)
+        script = classifier_script(source, done.config, folder / RESULT)
     else:
         script = synth_script(done.structure, done.imaging, done.seed, done.count, folder / "pictures")
     with replacing(folder / "script.py") as unfinished:
@@ -114,6 +127,30 @@ def _training_files(
         files.append(TrainingFiles(image, labels, one.validation))
         yield Progress(number, len(data), f"Writing {labels.name}")
     return files
+
+
+def _labelled_images(source: Source, folder: Path) -> Generator[Event, None, Path]:
+    """Return a folder or table of labelled images; where they are planes or regions, a new table with files."""
+    from napari_microcnn.io.atomic import make_folder
+    from napari_microcnn.io.write import write_image, write_table
+
+    if isinstance(source, OnePlace):
+        return source.path
+    make_folder(folder / "images")
+    collection = gathered(source)
+    names = {info.id: info.name for info in collection.classes}
+    files = []
+    for number, image in enumerate(collection.images, start=1):
+        axes = "YX" if image.pixels.ndim == 2 else "YXC"
+        file = write_image(folder / "images" / f"{number:04d}.tif", image.pixels, axes, image.calibration)
+        files.append(file.relative_to(folder).as_posix())
+        yield Progress(number, len(collection.images), f"Writing {file.name}")
+    columns = {
+        "file": files,
+        "class": [names[image.class_id] for image in collection.images],
+        "micrograph": [image.micrograph for image in collection.images],
+    }
+    return write_table(folder / "images.csv", columns)
 
 
 def _image_file(source: Micrograph | OnDisk, folder: Path, number: int) -> Path:
