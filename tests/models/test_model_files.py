@@ -48,6 +48,8 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         objects=ObjectRule(kind="particles", class_id=1),
         pixel_size=Calibration((0.5, 0.25), "nm", "Zeiss"),
         typical_intercept=30.5,
+        orientations=4,
+        overview=True,
         provenance={"seed": 3, "images": ["größe.tif"]},
         name="pores of gold",
     )

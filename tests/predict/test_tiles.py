@@ -57,6 +57,34 @@ def test_tiled_equals_untiled_in_every_orientation(orientations: int, shape: tup
     assert np.array_equal(predict_plane(model, plane, SegmentConfig(tile=48, device="cpu")), whole)
 
 
+@pytest.mark.parametrize("shape", [(150, 97), (333, 70), (64, 64)])
+def test_tiled_equals_untiled_with_the_overview(shape: tuple[int, int]) -> None:
+    model, plane = replace(make_model(2), overview=True, orientations=2), picture(*shape)
+    whole = predict_plane(model, plane, SegmentConfig(tile=8192, device="cpu"))
+    assert np.array_equal(predict_plane(model, plane, SegmentConfig(tile=36, device="cpu")), whole)
+    assert not np.allclose(whole, predict_plane(replace(model, overview=False), plane, SegmentConfig(device="cpu")))
+    assert np.allclose(whole.sum(axis=0), 1, atol=1e-5)
+
+
+def test_the_overview_sees_farther() -> None:
+    model, plane = make_model(2), picture(256, 256)
+    other = plane.copy()
+    other[:, 200:] = 0
+    limits = intensity_limits(plane)
+
+    def change(model: Model) -> np.ndarray:
+        answers = []
+        for one in (plane, other):
+            answer = np.empty((2, 256, 256), np.float32)
+            for tile in TilePredictor(model, SegmentConfig(**EXACT)).tiles(one, limits):
+                answer[:, tile.region[0], tile.region[1]] = tile.probabilities
+            answers.append(answer)
+        return abs(answers[0] - answers[1])[:, :, 150:160].max()
+
+    assert change(model) == 0
+    assert change(replace(model, overview=True)) > 0
+
+
 def test_all_orientations_make_the_answer_turn_with_the_image() -> None:
     model, plane = make_model(), picture(64, 96)
     config = SegmentConfig(orientations=8, **EXACT)

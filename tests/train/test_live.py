@@ -206,7 +206,8 @@ def test_the_view_is_previewed_before_the_first_validation_and_follows() -> None
     assert last.region == (slice(0, 40), slice(10, 70))
     assert last.probability.shape == last.classes.shape == (40, 60)
     assert last.probability.dtype == np.uint8
-    np.testing.assert_array_equal(last.probability > 127, last.classes == 2)
+    sure = abs(last.probability.astype(int) - 127.5) > 1  # nearer to one half the rounding decides
+    np.testing.assert_array_equal((last.probability > 127)[sure], (last.classes == 2)[sure])
 
 
 def test_a_preview_says_what_it_has_learnt() -> None:

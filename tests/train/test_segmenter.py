@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_microcnn.config import ClassInfo, TrainConfig, UNetConfig
+from napari_microcnn.config import ClassInfo, SegmentConfig, TrainConfig, UNetConfig
 from napari_microcnn.data import Annotated
 from napari_microcnn.events import BatchDone, EpochDone, Event, Finished, Notice, PreviewDone, result_of
-from napari_microcnn.micrograph import Calibration
+from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, ModelError, load_model, save_model, shipped
 from napari_microcnn.nets import UNet
+from napari_microcnn.predict import Segmentation, segment
 from napari_microcnn.train import segmenter, train_segmenter
 
 CLASSES = (ClassInfo(id=1, name="pore", colour="#0072b2"), ClassInfo(id=2, name="ligament", colour="#e69f00"))
@@ -273,3 +274,49 @@ def test_many_held_out_images_are_what_the_spread_is_over() -> None:
     held = [annotated(seed=seed, name=str(seed), validation=True) for seed in range(1, 5)]
     events = train([annotated(), *held])
     assert result(events).provenance["validation"]["method"] == "bootstrap over images"
+
+
+def band(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise with a bright layer, and masks of what lies above and below it: only from afar they differ."""
+    rng = np.random.default_rng(seed)
+    below = np.zeros((192, 192), np.uint8)
+    below[90 + seed :] = 1
+    image = rng.normal(100, 10, (192, 192))
+    image[86 + seed : 90 + seed] = 220
+    image[:4] = 20
+    return image.clip(0, 255).astype(np.uint8), below
+
+
+def test_strokes_on_large_images_are_learnt_in_the_overview_too() -> None:
+    image, below = band()
+    strokes = np.zeros_like(below)
+    strokes[20:60:6, 20:170:3] = 1
+    strokes[120:180:6, 20:170:3] = 2
+    data = [Annotated(image, strokes)]
+    assert result(train(data, epochs=2)).overview
+    assert not result(train(data, epochs=2, preset="thin")).overview
+    assert not result(train([annotated()], epochs=2, patch=64)).overview
+
+
+def test_masks_tell_whether_the_overview_helps() -> None:
+    classes = tuple(ClassInfo(id=index, name=name, colour="#0072b2") for index, name in enumerate(("above", "below")))
+    data = [Annotated(*band(seed), validation=seed == 3) for seed in range(4)]
+    far = result(train(data, classes, dense=True, epochs=30))
+    assert far.overview
+    fine = (np.indices((192, 192)).sum(0) % 4 < 2).astype(np.uint8)  # gone at a quarter of the magnification
+    checks = [Annotated(fine * 90 + 80, fine, validation=True), Annotated(fine * 90 + 80, fine)]
+    assert not result(train(checks, classes, dense=True, epochs=12)).overview
+
+
+def test_the_preview_is_what_the_model_will_say() -> None:
+    image, below = band()
+    strokes = np.zeros_like(below)
+    strokes[20:60:6, 20:170:3] = 1
+    strokes[120:180:6, 20:170:3] = 2
+    whole = (slice(0, 192), slice(0, 192))
+    events = train([Annotated(image, strokes)], epochs=4, preview=(0, whole))
+    shown = only(events, PreviewDone)[-1].classes
+    model = result(events)
+    said: Segmentation = result_of(segment(Micrograph(image), model, SegmentConfig(orientations=1)))
+    assert model.overview
+    assert (shown == said.classes).mean() > 0.99

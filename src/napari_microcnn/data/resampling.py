@@ -57,10 +57,11 @@ def _weights(part: slice, size: int, full: int) -> tuple[int, sparse.csr_matrix]
     weights = np.maximum(0, 1 - np.abs(taps - centre[:, None]) / reach)
     weights /= weights.sum(1, keepdims=True)
     inside = np.clip(taps, 0, full - 1)  # beyond the edge the edge is repeated
-    low = int(inside.min())
-    rows = np.broadcast_to(np.arange(len(wanted))[:, None], taps.shape)
-    shape = (len(wanted), int(inside.max()) + 1 - low)
-    matrix = sparse.coo_matrix((weights.ravel(), (rows.ravel(), (inside - low).ravel())), shape=shape)
+    rows, used = np.nonzero(weights)
+    columns = inside[rows, used]
+    low = int(columns.min())
+    shape = (len(wanted), int(columns.max()) + 1 - low)
+    matrix = sparse.coo_matrix((weights[rows, used], (rows, columns - low)), shape=shape)
     return low, matrix.tocsr().astype(np.float32)
 
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
-from napari_microcnn.data.windows import Box, read_window, split
+from napari_microcnn.data.overview import OVERVIEW, correction
+from napari_microcnn.data.resampling import Resampled, zoomed_shape
+from napari_microcnn.data.windows import Box, read_window, split, window_around
 from napari_microcnn.device import available_memory, inference_precision, resolve_device
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
@@ -21,6 +23,9 @@ from napari_microcnn.models import Model
 from napari_microcnn.nets import folded, halo, least_window
 
 SMALLEST_TILE = 32
+_REACH = 16
+"""Pixels around a tile that its own pixels take part of, by way of the overview's resolution."""
+
 _WORKSPACE = {"cpu": 260 << 20, "mps": 1 << 30, "cuda": 4 << 30}
 """Bytes for the network's intermediate results, at most; more would not be faster."""
 
@@ -129,6 +134,19 @@ class TilePredictor:
 
     def _predict(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (K, H, W), of one box."""
+        if not self._model.overview:
+            return np.ascontiguousarray(self.look(plane, box, limits).transpose(2, 0, 1))
+        shape = (int(plane.shape[0]), int(plane.shape[1]))
+        grown = window_around(box, shape, -(-_REACH // self._step) * self._step, self._step)
+        near = self.look(plane, grown, limits)
+        context = _Context(self, plane, limits, near, grown)
+        change = Resampled(context, shape)[box.slices]  # type: ignore[arg-type]  # read like an array
+        found: NDArray[np.float32] = near[_within(box, grown)] * change
+        found /= found.sum(axis=-1, keepdims=True)
+        return np.ascontiguousarray(found.transpose(2, 0, 1))
+
+    def look(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
+        """Return the probabilities, (H, W, K), of one box at the magnification of the plane."""
         margin, least = halo(self._model.config), least_window(self._model.config)
         window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
         orientations = ORIENTATIONS[: self._config.orientations or self._model.orientations]
@@ -137,7 +155,7 @@ class TilePredictor:
             found = self._seen(images, orientations[0], core)
             for orientation in orientations[1:]:
                 found += self._seen(images, orientation, core)
-            return np.ascontiguousarray((found / len(orientations)).permute(2, 0, 1).cpu().numpy())
+            return (found / len(orientations)).cpu().numpy()
 
     def _seen(self, images: Tensor, orientation: Orientation, core: tuple[slice, slice]) -> Tensor:
         """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
@@ -147,6 +165,43 @@ class TilePredictor:
         if self._model.tells_cores:
             return torch.cat([logits[..., :-1].softmax(dim=-1), logits[..., -1:].sigmoid()], dim=-1)
         return logits.softmax(dim=-1)
+
+
+class _Context:
+    """What the overview changes about a plane's answer, (Y, X, K) at its own resolution; predicted where it is read."""
+
+    def __init__(
+        self, predictor: TilePredictor, plane: Pixels, limits: IntensityLimits, near: NDArray[np.float32], box: Box
+    ) -> None:
+        self._predictor, self._limits = predictor, limits
+        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW))
+        self.shape = (*self._plane.shape[:2], near.shape[2])
+        known = _Part(near, box, (int(plane.shape[0]), int(plane.shape[1]), near.shape[2]))
+        self._near = Resampled(known, self.shape[:2])  # type: ignore[arg-type]  # read like an array
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
+        box = Box(region[0].start, region[0].stop, region[1].start, region[1].stop)
+        distant = self._predictor.look(self._plane, box, self._limits)  # type: ignore[arg-type]  # read like an array
+        return correction(distant, self._near[region])
+
+
+class _Part:
+    """A box of an array, found under its place in the whole of it."""
+
+    def __init__(self, values: NDArray[np.float32], box: Box, shape: tuple[int, ...]) -> None:
+        self._values, self._box, self.shape = values, box, shape
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
+        box = Box(region[0].start, region[0].stop, region[1].start, region[1].stop)
+        return self._values[_within(box, self._box)]
+
+
+def _within(box: Box, outer: Box) -> tuple[slice, slice]:
+    """Return where a box lies in one around it."""
+    return (
+        slice(box.top - outer.top, box.bottom - outer.top),
+        slice(box.left - outer.left, box.right - outer.left),
+    )
 
 
 def predict_tiles(

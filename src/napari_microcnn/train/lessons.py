@@ -16,6 +16,7 @@ import napari_microcnn
 from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
 from napari_microcnn.data import Annotated
 from napari_microcnn.data.augmentation import MILD, SEVERE, change_intensities, move
+from napari_microcnn.data.overview import overview_of, reduced_source, worth_an_overview
 from napari_microcnn.data.patches import PatchSampler, Source
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model
@@ -35,6 +36,9 @@ DOUBT, LEAST_DOUBT = 0.1, 0.02
 
 ORIENTATIONS = 4
 """Of trained models: turns cancel what pulls edges, which nobody painted, to one side, and noise."""
+
+OVERVIEW_SHARE = 1 / 4
+"""Part of the patches that come from the overview, as long as it is tried."""
 
 
 class Teacher:
@@ -59,12 +63,22 @@ class Teacher:
         self._data, self._config, self._objects = data, config, objects
         self._patch, self._side, self._rng, self._device = patch, side, rng, device
         self.origin = _held_out(data)
+        self._overviews: list[tuple[NDArray[Any], NDArray[np.float32]]] = []
 
     def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
         """Return what is learnt from, with the loss and the judgement that belong to it."""
         config, device = self._config, self._device
         recipe = recipe_of(config, classes)
-        self.validator = Validator(prepared.validation, self._patch, self._rng, device)
+        tried = recipe.overview and all(
+            worth_an_overview(source.targets.shape, self._patch) for source in prepared.everything
+        )
+
+        def overviews(sources: list[Source]) -> list[Source] | None:
+            return [self._reduced(source) for source in sources] if tried else None
+
+        self.validator = validator = Validator(
+            prepared.validation, self._patch, self._rng, device, overviews(prepared.validation), decides=config.dense
+        )
         known = self._objects if self._objects and self._objects.class_id in {info.id for info in classes} else None
         draft = Model(
             net,
@@ -83,23 +97,43 @@ class Teacher:
         shares = recipe.shares
         if shares is None and config.dense:
             shares = class_shares(prepared.train, len(classes))
-        batches = partial(_batches, config, self._patch, self._side, self._rng, device, shares, classes=len(classes))
+
+        def batches(sources: list[Source]) -> Batches:
+            sampler = partial(
+                PatchSampler, classes=len(classes), side=self._side, reach=self._patch * 3 // 8, rng=self._rng,
+                shares=shares,
+            )  # fmt: skip
+            return _batches(config, self._patch, device, sampler, sources, overviews(sources), validator)
+
+        def snapshot(net: UNet) -> Model:
+            return replace(draft, overview=validator.overview).snapshot(net)
+
         lesson = Lesson(
             batches(prepared.train),
             loss,
             self.validator,
-            draft.snapshot,
+            snapshot,
             doubt=self._doubt,
             everything=lambda: self._joined(batches, prepared),
+            overview=lambda: validator.overview,
         )
         if config.dense:
             return lesson
         prevalence = Prevalence(prepared.train, len(classes), self._patch, config.seed, device)
         return replace(
             lesson,
-            snapshot=partial(_set_right, draft, prevalence),
+            snapshot=partial(_set_right, snapshot, prevalence),
             ready=prevalence.set_right,
         )
+
+    def _reduced(self, source: Source) -> Source:
+        """Return the overview of a source; its pixels are reduced once as long as they are the same."""
+        for known, overview in self._overviews:
+            if known is source.pixels:
+                return reduced_source(source, overview)
+        overview = overview_of(source.pixels)
+        self._overviews = [*self._overviews[1 - len(self._data) :], (source.pixels, overview)]
+        return reduced_source(source, overview)
 
     def _joined(self, batches: Callable[[list[Source]], Batches], prepared: TrainingData) -> Batches:
         if self.join is not None:
@@ -112,9 +146,9 @@ class Teacher:
         return DOUBT if spread is None else max(2 * spread, LEAST_DOUBT)
 
 
-def _set_right(draft: Model, prevalence: Prevalence, net: UNet) -> Model:
+def _set_right(snapshot: Callable[[UNet], Model], prevalence: Prevalence, net: UNet) -> Model:
     prevalence.follow(net)
-    return draft.snapshot(prevalence.set_right(net))
+    return snapshot(prevalence.set_right(net))
 
 
 def _loss(
@@ -134,18 +168,22 @@ def _loss(
 def _batches(
     config: TrainConfig,
     patch: int,
-    side: int,
-    rng: np.random.Generator,
     device: torch.device,
-    shares: NDArray[np.float64] | None,
+    sampler: Callable[[Sequence[Source]], PatchSampler],
     sources: list[Source],
-    classes: int,
+    overviews: list[Source] | None,
+    validator: Validator,
 ) -> Batches:
     """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
     generator = torch.Generator(device).manual_seed(config.seed)
-    sampler = PatchSampler(sources, classes, side, reach=patch * 3 // 8, rng=rng, shares=shares)
+    near = sampler(sources)
+    far = sampler(overviews) if overviews is not None else None
     while True:
-        images, targets = (torch.from_numpy(array).to(device) for array in sampler.draw(config.batch))
+        distant = int(config.batch * OVERVIEW_SHARE) if far is not None and validator.tries_overview else 0
+        drawn = [near.draw(config.batch - distant)]
+        if far is not None and distant:
+            drawn.append(far.draw(distant))
+        images, targets = (torch.from_numpy(np.concatenate(parts)).to(device) for parts in zip(*drawn, strict=True))
         if config.augment:
             images, targets = move(images, targets, patch, generator)
             yield change_intensities(images, generator, SEVERE if config.dense else MILD), (targets, images)

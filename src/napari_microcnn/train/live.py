@@ -103,8 +103,9 @@ class LiveTeaching:
 
     def _show(self, training: Training) -> Iterator[Event]:
         if self._preview is not None:
-            net = training.lesson.ready(training.averaged.net)
-            yield from self._preview.predict(net, [info.id for info in self._classes], self._learnt)
+            lesson = training.lesson
+            net, ids = lesson.ready(training.averaged.net), [info.id for info in self._classes]
+            yield from self._preview.predict(net, ids, self._learnt, overview=lesson.overview())
 
     def _follow(self, training: Training) -> Iterator[Event]:
         learn_again = False

@@ -42,6 +42,8 @@ class Lesson:
         epochs have settled.
     ready : callable
         Network -> network as a preview should show it.
+    overview : callable
+        Whether a preview should be corrected by that of the overview, see `Model.overview`.
     everything : callable or None
         Returns batches for the last part of the training, in which what was held out is learnt too:
         it has served its purpose, and of a few strokes a fifth is much to go without.
@@ -53,6 +55,7 @@ class Lesson:
     snapshot: Callable[[UNet], Model]
     doubt: Callable[[], float] = lambda: 0.0
     ready: Callable[[UNet], UNet] = lambda net: net
+    overview: Callable[[], bool] = lambda: False
     everything: Callable[[], Batches] | None = None
 
 

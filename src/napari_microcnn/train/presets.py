@@ -30,12 +30,15 @@ class Recipe:
     edges : float
         Factor of the loss that keeps classes from changing where the image does not: it wipes out
         lines of a pixel.
+    overview : bool
+        Whether the overview is tried: lines of a pixel and rare specks are not to be seen in it.
     """
 
     objects: ObjectRule | None = None
     shares: NDArray[np.float64] | None = None
     extra: Callable[[Tensor, Tensor], Tensor] | None = None
     edges: float = 1.0
+    overview: bool = True
 
 
 _RARE: dict[Preset, tuple[float, float, float]] = {"thin": (0.5, 2.0, 0.2), "defects": (0.0, 0.0, 0.5)}
@@ -59,10 +62,10 @@ def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo]) -> Recipe:
     kind: Literal["grains", "particles"] = "grains" if config.preset == "boundaries" else "particles"
     objects = ObjectRule(kind=kind, class_id=focus.id)
     if config.preset not in _RARE:
-        return Recipe(objects)
+        return Recipe(objects, overview=config.preset != "boundaries")
     lines, beside, edges = _RARE[config.preset]
     index = [info.id for info in classes].index(focus.id)
     shares = np.full(len(classes), (1 - _SHARE) / (len(classes) - 1))
     shares[index] = _SHARE
     extra = partial(thin_loss, focus=index, lines=lines, beside=0.0 if config.dense else beside)
-    return Recipe(objects, shares, extra, edges)
+    return Recipe(objects, shares, extra, edges, overview=False)

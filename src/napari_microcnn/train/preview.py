@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_microcnn.data import Annotated, intensity_limits
 from napari_microcnn.data.normalisation import IntensityLimits
+from napari_microcnn.data.overview import OVERVIEW, correction
+from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.data.windows import Box, read_window
 from napari_microcnn.device import inference_precision
 from napari_microcnn.events import Alive, Event, PreviewDone, ViewChanged
+from napari_microcnn.micrograph import Pixels
 from napari_microcnn.nets import UNet, folded
 
 LARGEST = 1024
@@ -78,7 +81,7 @@ class Preview:
         """Whether it is time for the next preview."""
         return time.monotonic() >= self._due
 
-    def predict(self, net: UNet, ids: Sequence[int], changes: int = 0) -> Iterator[Event]:
+    def predict(self, net: UNet, ids: Sequence[int], changes: int = 0, *, overview: bool = False) -> Iterator[Event]:
         """Yield `Alive` between the pieces of work, then `PreviewDone`.
 
         Parameters
@@ -89,6 +92,8 @@ class Preview:
             Value in class maps of every output of the network.
         changes : int
             Number of changes of the annotation that the network has learnt from.
+        overview : bool
+            Whether to correct it by what the network makes of the overview.
         """
         started = time.monotonic()
         shown = ids.index(self._view.shown) if self._view.shown in ids else None
@@ -96,40 +101,53 @@ class Preview:
         precision = inference_precision(device)
         ready = folded(net).to(dtype=precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         top, bottom, left, right = self._box
-        classes: list[NDArray[np.uint8]] = []
-        probability: list[NDArray[np.uint8]] = []
+        strips = []
         for start in range(top, bottom, STRIP):
             strip = Box(start, min(start + STRIP, bottom), left, right)
-            answer = self._predict_strip(ready, strip, shown)
-            classes.append(np.array(ids, np.uint8)[answer[0]])
-            probability += answer[1:]
+            strips.append(self._look(ready, self._image, strip))
             yield Alive()
+        probabilities = torch.cat(strips)
+        if overview:
+            probabilities = self._with_overview(ready, probabilities)
+        classes = np.array(ids, np.uint8)[probabilities.argmax(dim=2).cpu().numpy()]
+        probability = None
+        if shown is not None:
+            share = probabilities[..., shown] / probabilities.sum(dim=2)
+            probability = (share * 255).round().to(torch.uint8).cpu().numpy()
         taken = time.monotonic() - started
         self._due = time.monotonic() + max(taken, min(LONGEST_WAIT, taken * (1 / SHARE - 1)))
         yield PreviewDone(
             self._view.image,
             self._box.slices,
-            np.concatenate(classes),
-            np.concatenate(probability) if probability else None,
+            classes,
+            probability,
             changes,
         )
 
-    def _predict_strip(self, net: UNet, strip: Box, shown: int | None) -> list[NDArray[np.uint8]]:
-        """Return the class indices and, if a class is shown, its probability times 255."""
+    def _with_overview(self, net: UNet, near: Tensor) -> Tensor:
+        """Return the probabilities, (H, W, K), of the region, corrected by what the network makes of the overview."""
+        plane = Resampled(self._image, zoomed_shape(self._image.shape, OVERVIEW))
+        rows, columns = (
+            (int(start * OVERVIEW), min(length, max(int(start * OVERVIEW) + 1, round(stop * OVERVIEW))))
+            for start, stop, length in zip(self._box[::2], self._box[1::2], plane.shape[:2], strict=True)
+        )
+        distant = self._look(net, plane, Box(*rows, *columns)).cpu().numpy()  # type: ignore[arg-type]  # like an array
+        reduced = Resampled(near.cpu().numpy(), distant.shape[:2])[:, :]
+        return near * torch.from_numpy(Resampled(correction(distant, reduced), self._box.shape)[:, :]).to(near)
+
+    def _look(self, net: UNet, plane: Pixels, box: Box) -> Tensor:
+        """Return the probabilities, (H, W, K) float32, of a box."""
         index = self._view.image
         if index not in self._limits:
             self._limits[index] = intensity_limits(self._image)
         step: int = 2**net.config.depth
         margin = -(-MARGIN // step) * step
-        window, core = read_window(self._image, strip, margin=margin, step=step, limits=self._limits[index])
+        window, core = read_window(plane, box, margin=margin, step=step, limits=self._limits[index])
         parameter = next(net.parameters())
         images = torch.from_numpy(window)[None].to(parameter.device, parameter.dtype, memory_format=torch.channels_last)
         with torch.inference_mode():
-            logits = net(images)[0, :, core[0], core[1]]
-            parts = [logits.argmax(dim=0)]
-            if shown is not None:
-                parts.append((logits.float().softmax(dim=0)[shown] * 255).round())
-            return [part.to(torch.uint8).cpu().numpy() for part in parts]
+            logits: Tensor = net(images)
+            return logits[0, :, core[0], core[1]].permute(1, 2, 0).float().softmax(dim=2)
 
 
 def _clipped(part: slice, length: int) -> tuple[int, int]:

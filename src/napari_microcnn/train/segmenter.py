@@ -14,6 +14,7 @@ import torch
 from napari_microcnn.config import ClassInfo, TrainConfig
 from napari_microcnn.data import Annotated
 from napari_microcnn.data.augmentation import source_side
+from napari_microcnn.data.overview import OVERVIEW
 from napari_microcnn.device import fast_bfloat16, resolve_device
 from napari_microcnn.events import Change, EpochDone, Event, Finished, Job, Notice, ViewChanged
 from napari_microcnn.models import Model, save_model
@@ -85,10 +86,11 @@ def train_segmenter(
     step: int = 2**net.config.depth
     patch = -(-config.patch // step) * step
     side = source_side(patch) if config.augment else patch
-    growing = None if changes is None else GrowingData(data, classes, config.dense, side, rng)
+    margin = round(side / OVERVIEW)
+    growing = None if changes is None else GrowingData(data, classes, config.dense, margin, rng)
     images = growing.images if growing else data
     teacher = Teacher(images, config, patch, side, rng, device, resume.objects if resume else None)
-    prepared = growing.prepared() if growing else prepare(data, classes, config, side, rng)
+    prepared = growing.prepared() if growing else prepare(data, classes, config, margin, rng)
     for message in [*notices, *(growing or prepared).notices]:
         yield Notice(message)
     net.to(device)
@@ -110,7 +112,8 @@ def train_segmenter(
 def _preview_epoch(shown: Preview, ids: Sequence[int], training: Training) -> Iterator[Event]:
     """Preview after every validation."""
     if training.batch == 0:
-        yield from shown.predict(training.lesson.ready(training.averaged.net), ids)
+        lesson = training.lesson
+        yield from shown.predict(lesson.ready(training.averaged.net), ids, overview=lesson.overview())
 
 
 def _loop_settings(config: TrainConfig, device: torch.device) -> LoopSettings:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from napari_microcnn.data import IGNORE
+from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.patches import Source, crop
 from napari_microcnn.events import EpochDone
 from napari_microcnn.nets import UNet
@@ -20,6 +22,19 @@ from napari_microcnn.train.metrics import LEAST_UNITS, ConfusionMatrix, bootstra
 
 MOST_SQUARES = 24
 _BATCH = 8
+
+_TRIALS = 8
+"""Judgements after which an overview that does harm is given up."""
+
+_HARM = -0.01
+
+
+class _Square(NamedTuple):
+    """A square (C, S, S), its targets (S, S), and what surrounds it, in the overview (C, S, S)."""
+
+    image: NDArray[np.float32]
+    targets: NDArray[np.uint8]
+    surroundings: NDArray[np.float32] | None
 
 
 class Validator:
@@ -33,6 +48,10 @@ class Validator:
         Side of the squares; the network must take it.
     rng : numpy.random.Generator
     device : torch.device
+    overviews : sequence of Source, optional
+        Of the sources, where there are overviews to look at.
+    decides : bool
+        Whether so much is held out that it can tell whether the overview helps; else it is taken to do so.
 
     Attributes
     ----------
@@ -46,34 +65,103 @@ class Validator:
 
     told: dict[str, Any]
 
-    def __init__(self, sources: Sequence[Source], side: int, rng: np.random.Generator, device: torch.device) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        side: int,
+        rng: np.random.Generator,
+        device: torch.device,
+        overviews: Sequence[Source] | None = None,
+        *,
+        decides: bool = False,
+    ) -> None:
         most = -(-MOST_SQUARES // len(sources))
-        found = [_squares(source, side, rng, most) for source in sources]
-        pairs = [pair for squares in found for pair in squares]
+        found = [
+            _squares(source, overviews[index] if overviews else None, side, rng, most)
+            for index, source in enumerate(sources)
+        ]
+        pairs = [square for squares in found for square in squares]
         by_image = len(sources) >= LEAST_UNITS
         sizes = [len(squares) for squares in found]
         self._units = np.repeat(np.arange(len(sizes)), sizes) if by_image else np.arange(len(pairs))
         self.pieces = "images" if by_image else "squares"
         self.spread: float | None = None
-        self._images = torch.from_numpy(np.stack([image for image, _ in pairs])).to(device)
-        self._targets = torch.from_numpy(np.stack([targets for _, targets in pairs])).to(device)
+        self._images = torch.from_numpy(np.stack([square.image for square in pairs])).to(device)
+        self._targets = torch.from_numpy(np.stack([square.targets for square in pairs])).to(device)
+        around = [square.surroundings for square in pairs if square.surroundings is not None]
+        self._surroundings = torch.from_numpy(np.stack(around)).to(device) if around else None
+        self._gain, self._trials = (0.0 if decides else 1.0), 0
+        self._decides = decides
+
+    @property
+    def tries_overview(self) -> bool:
+        """Whether the overview is still tried."""
+        return self._surroundings is not None and (self._trials < _TRIALS or self._gain > _HARM)
+
+    @property
+    def overview(self) -> bool:
+        """Whether predictions are better with the overview, the latest judgements counting most."""
+        return self._surroundings is not None and self._gain > 0
 
     @torch.inference_mode()
     def __call__(self, net: UNet) -> tuple[float, float]:
-        """Return the loss and the mean IoU of a network in inference mode."""
-        losses, pieces = [], [ConfusionMatrix(net.config.classes) for _ in range(self._units[-1] + 1)]
-        images, targets = self._images, self._targets
-        for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH].contiguous(memory_format=torch.channels_last)
-            truth = targets[start : start + _BATCH].long()
-            logits: Tensor = net(batch).float()
-            for unit, one, other in zip(self._units[start : start + _BATCH], truth, logits.argmax(dim=1), strict=True):
-                pieces[unit].update(one, other)
-            losses.append(float(segmentation_loss(logits, truth)))
-        whole = ConfusionMatrix(net.config.classes)
-        whole.counts = torch.stack([piece.counts for piece in pieces]).sum(dim=0)
-        self.spread = bootstrap_spread(np.stack([piece.counts.numpy() for piece in pieces]))
-        return sum(losses) / len(losses), whole.mean_iou()
+        """Return the loss and the mean IoU of a network in inference mode, with the overview where that is better."""
+        alone, together = _Marks(net.config.classes, self._units), _Marks(net.config.classes, self._units)
+        surroundings = self._surroundings if self.tries_overview else None
+        for start in range(0, len(self._images), _BATCH):
+            part = slice(start, start + _BATCH)
+            truth, logits = self._targets[part].long(), _logits(net, self._images[part])
+            alone.add(part, logits, truth)
+            if surroundings is not None:
+                together.add(part, _corrected(logits, _logits(net, surroundings[part])), truth)
+        if surroundings is not None and self._decides:
+            gain = together.mean_iou() - alone.mean_iou()
+            self._gain = gain if not self._trials else 0.8 * self._gain + 0.2 * gain
+            self._trials += 1
+        chosen = together if self.overview else alone
+        self.spread = chosen.spread()
+        return chosen.loss(), chosen.mean_iou()
+
+
+class _Marks:
+    """What the squares, which belong to units, say of a network."""
+
+    def __init__(self, classes: int, units: NDArray[np.intp]) -> None:
+        self._units, self._losses = units, list[float]()
+        self._pieces = [ConfusionMatrix(classes) for _ in range(units[-1] + 1)]
+        self._whole = ConfusionMatrix(classes)
+
+    def add(self, part: slice, logits: Tensor, truth: Tensor) -> None:
+        """Take in the scores, (N, K, S, S), of some squares."""
+        for unit, one, other in zip(self._units[part], truth, logits.argmax(dim=1), strict=True):
+            self._pieces[unit].update(one, other)
+        self._whole.counts = torch.stack([piece.counts for piece in self._pieces]).sum(dim=0)
+        self._losses.append(float(segmentation_loss(logits, truth)))
+
+    def loss(self) -> float:
+        return sum(self._losses) / len(self._losses)
+
+    def mean_iou(self) -> float:
+        return self._whole.mean_iou()
+
+    def spread(self) -> float | None:
+        return bootstrap_spread(np.stack([piece.counts.numpy() for piece in self._pieces]))
+
+
+def _logits(net: UNet, images: Tensor) -> Tensor:
+    logits: Tensor = net(images.contiguous(memory_format=torch.channels_last))
+    return logits.float()
+
+
+def _corrected(logits: Tensor, surroundings: Tensor) -> Tensor:
+    """Return the scores, (N, K, S, S), of squares corrected by those of the overview around them."""
+    side = logits.shape[-1]
+    small = round(side * OVERVIEW)
+    begin = (side - small) // 2
+    distant = surroundings.softmax(dim=1)[:, :, begin : begin + small, begin : begin + small]
+    near = functional.interpolate(logits.softmax(dim=1), size=(small, small), mode="area")
+    factor = functional.interpolate(correction(distant, near), size=(side, side), mode="bilinear")
+    return logits + factor.log()
 
 
 def judged(event: EpochDone, validator: Validator, origin: str) -> EpochDone:
@@ -96,12 +184,10 @@ def judged(event: EpochDone, validator: Validator, origin: str) -> EpochDone:
     return replace(event, iou_spread=validator.spread, model=model)
 
 
-def _squares(
-    source: Source, side: int, rng: np.random.Generator, most: int
-) -> list[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+def _squares(source: Source, overview: Source | None, side: int, rng: np.random.Generator, most: int) -> list[_Square]:
     """Cover the annotation of a source with squares, the classes by turns, until nothing or no square is left."""
     left = source.targets.copy()
-    found: list[tuple[NDArray[np.float32], NDArray[np.uint8]]] = []
+    found: list[_Square] = []
     classes = [int(value) for value in np.unique(left) if value != IGNORE]
     while classes and len(found) < most:
         index = classes[len(found) % len(classes)]
@@ -114,5 +200,11 @@ def _squares(
         image, _ = crop(source, top, start, side)
         _, targets = crop(source.with_targets(left), top, start, side)
         left[max(0, top) : top + side, max(0, start) : start + side] = IGNORE  # every pixel counts once
-        found.append((image, targets))
+        found.append(_Square(image, targets, None if overview is None else _around(overview, top, start, side)))
     return found
+
+
+def _around(overview: Source, top: int, left: int, side: int) -> NDArray[np.float32]:
+    """Return the square of the overview that has the same middle."""
+    row, column = (round((start + side / 2) * OVERVIEW - side / 2) for start in (top, left))
+    return crop(overview, row, column, side)[0]
