@@ -15,11 +15,13 @@ SIDE, PICTURES = 256, 60
 
 EVERYTHING = (
     VoronoiConfig(
-        elongation=1.5, size_spread=0.4, curvature=0.4, roughness=0.4, merging=0.3, lamellae=0.3, twins=0.3
+        elongation=1.5, size_spread=0.4, curvature=0.4, roughness=0.4, merging=0.3, lamellae=0.3, twins=0.3,
+        subgrains=0.3, fine_grains=0.2, drift=0.5,
     ),
     ImagingConfig(
         grain_contrast=0.2, texture=0.2, relief=0.2, uneven_etching=0.4, precipitates=3, pits=3, scratches=5,
-        illumination=0.5, charging=0.5, noise_scale=0.5, gamma=1.2,
+        illumination=0.5, charging=0.5, noise_scale=0.5, gamma=1.2, least_step=0.1, inner_lines=0.3, second_phase=0.1,
+        double_lines=True, broken_lines=0.4, defocus=1.5, compression=0.5, databar=0.08,
     ),
 )  # fmt: skip
 
