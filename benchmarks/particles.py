@@ -34,7 +34,7 @@ class Score(NamedTuple):
     f1: float
     """Of particles, where one counts as found at an IoU of more than 1/2."""
 
-    count: float
+    ratio: float
     """Number found over the true number."""
 
 
@@ -61,7 +61,7 @@ def run() -> Table:
 
 
 def _mean(rows: list[Score]) -> list[float]:
-    return [float(value) for value in np.mean(rows, axis=0)]
+    return [float(value) for value in np.mean(np.array(rows), axis=0)]
 
 
 def _score_look(model: Model, look: str, scale: float, seed: int) -> Score:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_microcnn.config import SteelConfig, TransitionConfig, VoronoiConfig
-from napari_microcnn.synth import ising, polycrystal, steel
+from napari_microcnn.synth import PARTICLE_LOOKS, ising, nanoparticles, polycrystal, steel
 from napari_microcnn.ui.layers import KEY
 from napari_microcnn.ui.synthesize import SynthesizeDock
 
@@ -109,6 +109,30 @@ def test_steels_are_drawn_and_written(
     assert "Wrote 5 pictures, in a folder for each kind of steel" in dock.status.text()
     assert len(list((tmp_path / "made" / "martensite").iterdir())) == 2
     assert (tmp_path / "made" / "steel.csv").read_text().count("\n") == 6
+
+
+def test_nanoparticles_are_drawn_with_their_numbers_and_written(
+    viewer: Any, dock: SynthesizeDock, drawn: Callable[[], None], finish: Callable[[Any], None], tmp_path: Path
+) -> None:
+    dock.material_menu.setCurrentText("Nanoparticles")
+    dock.particles.size.setCurrentIndex(0)
+    dock.particles.look.setCurrentText("HAADF")
+    drawn()
+    made = nanoparticles(PARTICLE_LOOKS["HAADF"], 0)
+    np.testing.assert_array_equal(viewer.layers["synthetic nanoparticles"].data, made.image)
+    np.testing.assert_array_equal(viewer.layers["synthetic particles"].data, made.labels)
+    assert f"{made.labels.max()} particles" in dock.status.text()
+    dock.particles.forms["Recording"].widget("dose").setValue(7)
+    drawn()
+    assert dock.particles.settings() == PARTICLE_LOOKS["HAADF"].model_copy(update={"dose": 7.0})
+    assert (viewer.layers["synthetic nanoparticles"].data != made.image).any()
+    assert len(viewer.layers) == 2
+    dock.count.setValue(2)
+    dock.folder.folder = tmp_path / "made"
+    dock.run_button.click()
+    finish(dock)
+    assert "Wrote 2 pictures with their labels and particles" in dock.status.text()
+    assert len(list((tmp_path / "made" / "particles").iterdir())) == 2
 
 
 def test_lattices_are_drawn_from_cold_to_hot_and_told_beside_onsager(

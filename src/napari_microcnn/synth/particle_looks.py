@@ -11,11 +11,11 @@ from napari_microcnn.config import Arrangement, NanoparticlesConfig, ParticleIma
 PARTICLE_LOOKS: dict[str, NanoparticlesConfig] = {
     "HRTEM": NanoparticlesConfig(
         imaging="HRTEM", shape="mixed", diameter=50, size_spread=0.2, coverage=0.25, contrast=0.25, contrast_spread=0.4,
-        fringes=0.35, fringe_spacing=5, carbon=0.12, first_zero=0.16, dose=60, noise_scale=0.4,
+        fringes=0.35, fringe_spacing=5, carbon=0.12, first_zero=0.16, dose=200, noise_scale=0.4,
     ),
     "HRTEM, fringes only": NanoparticlesConfig(
         imaging="HRTEM", shape="spheres", diameter=60, size_spread=0.2, coverage=0.2, contrast=0, fringes=0.3,
-        fringe_spacing=6, carbon=0.15, first_zero=0.18, dose=100, noise_scale=0.4,
+        fringe_spacing=6, carbon=0.15, first_zero=0.18, dose=200, noise_scale=0.4,
     ),
     "HAADF": NanoparticlesConfig(
         imaging="HAADF", shape="spheres", diameter=24, size_spread=0.3, coverage=0.2, arrangement="clustered",
