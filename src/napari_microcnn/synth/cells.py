@@ -21,6 +21,7 @@ def nearest_cells(
     group: NDArray[np.int32],
     to_space: NDArray[np.float64],
     spacing: float,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
     """Return own grain, nearest other grain and the distance to it, for every pixel.
 
@@ -38,6 +39,8 @@ def nearest_cells(
         Map from (y, x) to (v, u).
     spacing : float
         Typical distance of the seeds in pixels.
+    wanted : numpy.ndarray, (Y, X) bool, optional
+        Where the answer is needed; elsewhere it may be 0, 0 and infinite.
 
     Returns
     -------
@@ -46,6 +49,9 @@ def nearest_cells(
     """
     shape, block = y.shape, int(np.clip(spacing * 0.5, 4, 24))
     y, x = _to_blocks(y, block), _to_blocks(x, block)
+    asked = slice(None) if wanted is None else np.flatnonzero(_to_blocks(wanted, block).any(1))
+    blocks = y.shape
+    y, x = y[asked], x[asked]
     v, u = ((m[0] * y + m[1] * x).astype(np.float32) for m in to_space)
     centre = np.stack([v.mean(1), u.mean(1), np.zeros(len(v))], 1)
     found = cKDTree(seeds).query(centre, k=min(_NEIGHBOURS, len(seeds)))[1]
@@ -58,8 +64,11 @@ def nearest_cells(
         power[k] += np.square(u - su)
         power[k] += height**2
     own, other, distance = _boundary_distance(power, (relative[..., :2] @ to_space).astype(np.float32), group[found])
-    own, other = (_from_blocks(a, block, shape) for a in (own, other))
-    return own, other, _from_blocks(distance, block, shape)
+    whole = np.zeros(blocks, np.int32), np.zeros(blocks, np.int32), np.full(blocks, np.inf, np.float32)
+    for result, part in zip(whole, (own, other, distance), strict=True):
+        result[asked] = part
+    own, other = (_from_blocks(a, block, shape) for a in whole[:2])
+    return own, other, _from_blocks(whole[2], block, shape)
 
 
 def _boundary_distance(
@@ -90,7 +99,7 @@ def _boundary_distance(
     return own, other, distance * np.float32(0.5)
 
 
-def _to_blocks(field: Field, block: int) -> Field:
+def _to_blocks(field: NDArray[Any], block: int) -> NDArray[Any]:
     """Cut (Y, X) into (blocks, pixels of a block), repeating the last row and column as needed."""
     rows, cols = (-(-side // block) for side in field.shape)
     padded = np.pad(field, ((0, rows * block - field.shape[0]), (0, cols * block - field.shape[1])), mode="edge")

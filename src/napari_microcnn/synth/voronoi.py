@@ -99,15 +99,20 @@ def voronoi(config: VoronoiConfig, seed: int = 0) -> Microstructure:
         twins, inner = _bands(y, x, cell, config.twins, spacing, rng)
     subgrains = np.zeros(shape, np.int32)
     if config.subgrains:
-        number, _, edge = nearest_cells(y, x, *_finer(config, spacing, rng), to_space, _fine(spacing))
+        finer = _finer(config, spacing, rng)
         divided = (rng.random(int(cell.max()) + 1) < config.subgrains)[cell]
+        number, _, edge = nearest_cells(y, x, *finer, to_space, _fine(spacing), divided)
         subgrains = np.where(divided, number, 0).astype(np.int32)
         inner = np.where(divided, np.minimum(inner, edge), inner)
     made = Microstructure(region, distance, segment.astype(np.int32), twins, subgrains, inner, config, seed)
     if config.fine_grains:
         fine, numbers = _finer(config, spacing, rng)
-        numbers = _colonies(fine, numbers, seeds, group, config.fine_grains, rng)
-        made = _refined(made, *nearest_cells(y, x, fine, numbers, to_space, _fine(spacing)))
+        chosen = rng.random(int(group.max()) + 1) < config.fine_grains
+        numbers = _colonies(fine, numbers, seeds, chosen[group])
+        # Fine grains reach out of the coarse ones by less than twice their own size.
+        reach = round(2 * _fine(spacing) * float(np.sqrt(config.elongation)))
+        near = ndimage.maximum_filter(chosen[cell], 2 * reach + 1)
+        made = _refined(made, *nearest_cells(y, x, fine, numbers, to_space, _fine(spacing), near))
     grains = label(made.grains, background=-1, connectivity=1).astype(np.int32)  # type: ignore[no-untyped-call]
     return replace(made, grains=grains)
 
@@ -144,14 +149,11 @@ def _colonies(
     fine: NDArray[np.float64],
     numbers: NDArray[np.int32],
     seeds: NDArray[np.float64],
-    group: NDArray[np.int32],
-    share: float,
-    rng: np.random.Generator,
+    chosen: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
-    """Return the numbers of the fine seeds within a share of the coarse grains, 0 for all others."""
+    """Return the numbers of the fine seeds within the chosen coarse cells, 0 for all others."""
     flat = np.column_stack([fine[:, :2], np.zeros(len(fine))])
-    chosen = rng.random(int(group.max()) + 1) < share
-    within = chosen[group[cKDTree(seeds).query(flat)[1]]]
+    within = chosen[cKDTree(seeds).query(flat)[1]]
     return np.where(within, numbers, 0).astype(np.int32)
 
 
