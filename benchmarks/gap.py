@@ -88,7 +88,7 @@ def _aliens() -> Iterator[tuple[str, Micrograph, Mask | None]]:
         config = IsingConfig(side=SIDE, coldest=temperature, hottest=temperature, temperatures=1)
         yield f"Ising, T = {temperature}", Micrograph(ising(config, SEED).image), None
     for kind in ("martensite", "bainite", "pearlite"):
-        yield kind, Micrograph(steel(SteelConfig(height=SIDE, width=SIDE), kind, SEED).image), None  # type: ignore[arg-type]
+        yield kind, Micrograph(steel(SteelConfig(height=SIDE, width=SIDE), kind, SEED).image), None
     blobs = np.zeros((SIDE, SIDE))
     blobs[tuple(rng.integers(0, SIDE, (2, 60)))] = 1
     discs = ndimage.distance_transform_edt(blobs == 0) < 9

@@ -46,6 +46,6 @@ def run() -> Table:
     return table
 
 
-def _f1(micrograph: Micrograph, model: Model, truth: np.ndarray) -> float:  # type: ignore[type-arg]
+def _f1(micrograph: Micrograph, model: Model, truth: np.ndarray) -> float:
     found: Segmentation = result_of(segment(micrograph, model))
     return _scores(np.asarray(found.classes) == 1, truth)[0]

@@ -19,6 +19,8 @@ _COMPONENTS = 8
 _CANDIDATE = 0.2
 _LEAST_SPREAD = {"grey values": 0.05, "fineness": 0.2, "features": 0.2, "grain size": 0.2, "answer": 0.05}
 _USUAL = 0.95
+_LEAST_USUAL = 0.5
+"""Pictures that hardly differ do not make the next one strange."""
 
 
 class Group(Settings):
@@ -138,7 +140,7 @@ def reference_of(descriptions: Sequence[Description]) -> Reference:
     values = [_values(one, axes, centre) for one in descriptions]
     groups = {name: _group(name, np.stack([one[name] for one in values])) for name in values[0]}
     inside = [overall({name: groups[name].distance(one[name]) for name in groups}) for one in values]
-    green = float(np.quantile(inside, _USUAL))
+    green = max(_LEAST_USUAL, float(np.quantile(inside, _USUAL)))
     return Reference(
         pictures=len(descriptions),
         axes=tuple(map(tuple, axes.tolist())),
@@ -157,7 +159,7 @@ def _group(name: str, values: NDArray[np.float64]) -> Group:
     return Group(
         mean=tuple(mean.tolist()),
         spread=tuple(spread.tolist()),
-        usual=float(np.quantile(distance, _USUAL)),
+        usual=max(_LEAST_USUAL, float(np.quantile(distance, _USUAL))),
         one_sided=one_sided,
     )
 
