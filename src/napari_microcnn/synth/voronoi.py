@@ -171,8 +171,8 @@ def _displaced_grid(
     if config.drift:
         # Slow drift of the stage, and lines of the scan that start a little early or late.
         y = y + np.float32(3 * config.drift) * smooth_field((shape[0], 4), shape[0] / 3, rng)[:, :1]
-        slow, fast = (smooth_field((shape[0], 4), scale, rng)[:, :1] for scale in (shape[0] / 4, 1.0))
-        x = x + np.float32(config.drift) * (3 * slow + np.float32(0.3) * fast)
+        for amount, scale in ((3.0, shape[0] / 4), (0.3, 1.0)):
+            x = x + np.float32(amount * config.drift) * smooth_field((shape[0], 4), scale, rng)[:, :1]
     return y, x
 
 
