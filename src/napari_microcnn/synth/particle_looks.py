@@ -44,7 +44,8 @@ def random_particles(seed: int, height: int, width: int) -> NanoparticlesConfig:
     """
     rng = np.random.default_rng([seed, 7])
     imaging: ParticleImaging = ("HRTEM", "HAADF", "bright field", "SEM")[int(rng.choice(4, p=[0.34, 0.2, 0.26, 0.2]))]
-    values = _arrangement(rng, imaging, min(height, width)) | _camera(rng, imaging)
+    values = _arrangement(rng, imaging, min(height, width))
+    values |= _camera(rng, imaging, values["diameter"])
     values |= _contrast(rng, imaging, values)
     return NanoparticlesConfig(height=height, width=width, imaging=imaging, **values)
 
@@ -80,10 +81,11 @@ def _arrangement(rng: np.random.Generator, imaging: str, side: int) -> dict[str,
     }
 
 
-def _camera(rng: np.random.Generator, imaging: str) -> dict[str, Any]:
+def _camera(rng: np.random.Generator, imaging: str, diameter: float) -> dict[str, Any]:
     scanning = imaging in ("HAADF", "SEM")
     return {
-        "first_zero": _log(rng, 0.05, 0.6),
+        # The grain of the film must be finer than the particles, or nobody can tell them from it.
+        "first_zero": _log(rng, min(max(0.05, 2.5 / diameter), 0.4), 0.6),
         "thickness": _sometimes(rng, 0.6, 0.05, 0.8),
         "holes": _sometimes(rng, 0.15, 0.05, 0.5),
         "dose": _log(rng, 8, 2000),

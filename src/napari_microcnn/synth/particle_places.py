@@ -9,7 +9,7 @@ from napari_microcnn.config import NanoparticlesConfig
 
 Places = NDArray[np.float64]
 
-_MOST = 4000
+_MOST = 40_000
 """Tries to place a particle, at most."""
 
 
