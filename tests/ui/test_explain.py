@@ -151,9 +151,17 @@ def test_layers_maps_filters_and_what_excites_them(
     layer = viewer.layers["discs encoder.1.0 #3"]
     assert layer.data.shape == (96, 128)
     np.testing.assert_allclose(layer.scale, viewer.layers["discs"].scale)
+    dock.maps.gallery.setCurrentRow(2)
+    dock.maps.gallery.picked.emit(2)
+    finish(dock)
+    assert viewer.layers["discs encoder.1.0 #2"].visible
+    assert not layer.visible
     dock.maps.excite_button.click()
     finish(dock)
-    assert viewer.layers["discs what excites encoder.1.0 #3"].data.dtype == np.uint8
+    exciting = viewer.layers["discs what excites encoder.1.0 #2"]
+    assert exciting.data.dtype == np.uint8
+    assert exciting.extent.world[0, -1] > viewer.layers["discs"].extent.world[1, -1]
+    assert viewer.scene.camera.center[-1] > viewer.layers["discs"].extent.world[:, -1].mean()  # both are in sight
     dock.maps.kind.setCurrentIndex(1)
     dock.run_button.click()
     finish(dock)
@@ -200,6 +208,7 @@ def test_trust_checks_of_a_classifier(
     assert told == []
     assert "rank correlation" in dock.trust.verdict.text()
     assert len(dock.trust.curves.maps.listDataItems()) == 3
+    assert "from blocks.0.0 on: " in dock.trust.layers.text()
     assert "1 to 32 px" in dock.trust.told.text()
 
 

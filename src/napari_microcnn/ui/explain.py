@@ -57,7 +57,7 @@ class ExplainDock(Dock):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Image", self.image)
         form.addRow("Model", self.model)
-        form.addRow("", self.card)
+        form.addRow(self.card)
         form.addRow("Class", self.target)
         form.addRow("Where", self.where)
         form.addRow("Layer", self.layer)
@@ -165,9 +165,9 @@ class ExplainDock(Dock):
         self.layer.setItemText(0, f"automatic: {found.default}" if found.default else "automatic")
         self.layer.setItemData(0, found.default, 256)
         for row in found.rows:
-            text = f"{row.name} · {' × '.join(map(str, row.shape))}"
-            self.layer.addItem(icon(row.picture, _ICON), text, row.name)
-            self.layer.setItemData(self.layer.count() - 1, row.kind, 3)  # the tooltip
+            self.layer.addItem(icon(row.picture, _ICON), row.name, row.name)
+            told = f"{row.kind}, maps of {' × '.join(map(str, row.shape))}"
+            self.layer.setItemData(self.layer.count() - 1, told, 3)  # the tooltip
         self.layer.view().setMinimumWidth(300)
         self.field.show_rows(found)
 

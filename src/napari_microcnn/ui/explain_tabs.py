@@ -217,6 +217,7 @@ class MapsTab(Tab):
             width = layers.shape_of(image)[-1]
             scale = np.array(layer.scale[-2:])
             layer.translate = (*([0] * (layer.ndim - 2)), 0, 1.04 * width * scale[-1])  # beside the image
+            self.dock.viewer.reset_view()
         self.dock.say("Done. The picture lies to the right of the image.")
 
 
@@ -234,6 +235,7 @@ class FieldTab(Tab):
         self.table = QTableWidget(0, 4)
         self.table.setHorizontalHeaderLabels(["Layer", "Maps", "Stride", "Field"])
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -262,9 +264,10 @@ class FieldTab(Tab):
         for number, row in enumerate(found.rows):
             field = "all" if row.size is None else f"{max(row.size) / found.scale:.4g}"
             maps = " × ".join(map(str, row.shape))
-            for column, text in enumerate((row.name, maps, f"{row.stride[0] / found.scale:.4g}", field)):
+            cells = (row.name, str(row.shape[0]), f"{row.stride[0] / found.scale:.4g}", field)
+            for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{row.name}, {row.kind}; stride and receptive field in pixels of the image")
+                item.setToolTip(f"{row.name}, {row.kind}: {maps}; stride and receptive field in pixels of the image")
                 self.table.setItem(number, column, item)
 
     def _choose(self, row: int) -> None:
@@ -283,8 +286,8 @@ class FieldTab(Tab):
 
         cut = any(part.stop - part.start < whole - 1 for part, whole in zip(found.box, found.size, strict=True))
         self.result.setText(
-            f"{found.layer} can see {length(max(found.size))}{', here cut by the edge' if cut else ''}; 95 % of its "
-            f"attention lies within {length(found.effective)}."
+            f"{found.layer} can see {length(max(found.size))}{', here cut by the edge' if cut else ''}; 95\u00a0% of "
+            f"its attention lies within {length(found.effective)}."
         )
         self.warning.setText(" ".join(found.warnings))
         self.dock.say("Done.")

@@ -12,6 +12,8 @@ from napari_microcnn.ui import layers
 
 HEAT, INFLUENCE, FIELD = "heat", "influence", "receptive field"
 _SIGNED = "PiYG"
+_OVER = "heat over"
+"""Key in what is known of a layer: the image that it lies over."""
 _FIELD = {"face_color": "transparent", "edge_color": "#ffd92f", "edge_width": 3}
 
 
@@ -26,7 +28,8 @@ def put_heat(
 ) -> Image:
     """Show heat, (Y, X), over a region of an image, with a colour bar; the layer of an earlier one is replaced.
 
-    What is 0 lets the image through. Heat of both signs is green where it speaks for the class, pink where against.
+    Other heat over the image is hidden, as two would add up. What is 0 lets the image through.
+    Heat of both signs is green where it speaks for the class, pink where against.
     """
     largest = max(float(np.abs(heat).max(initial=0)), 1e-12)
     signed = bool((heat < 0).any())
@@ -41,7 +44,7 @@ def put_heat(
         "blending": "translucent" if signed else "additive",
         "opacity": 0.6 if signed else 0.8,
     }
-    known = {layers.KEY: {"role": role, "source": image.name, **about}}
+    known = {layers.KEY: {"role": role, "source": image.name, _OVER: image.name, **about}}
     old = layers.find(viewer, role, image.name, Image)
     with layers.keeping_active(viewer):
         if old is None:
@@ -53,8 +56,10 @@ def put_heat(
             layer.contrast_limits_range = look["contrast_limits"]
             for name, value in look.items():
                 setattr(layer, name, value)
+    for other in viewer.layers:
+        if other.metadata.get(layers.KEY, {}).get(_OVER) == image.name:
+            other.visible = other is layer
     layer.colorbar.visible = True
-    layer.visible = True
     return layer
 
 

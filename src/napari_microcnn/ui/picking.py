@@ -120,6 +120,7 @@ class WhereChoice(QWidget):
             self.told.setText("Click a pixel in the image.")
         else:
             self.told.setText(f"Row {self.pixel[0]}, column {self.pixel[1]}; click another one.")
+        self.told.setVisible(bool(self.told.text()))
 
     def _pressed(self) -> None:
         image = self._image()

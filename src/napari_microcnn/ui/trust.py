@@ -54,6 +54,8 @@ class ShiftCurves(pg.GraphicsLayoutWidget):
             name = f"{one['pooling']} pooling" if one["pooling"] != "none" else "no pooling"
             self.probability.plot([0, *one["shifts"]], one["probability"], pen=pen, name=name)
             self.maps.plot(one["shifts"], one["equivariance"], pen=pen, connect="finite")
+        low = bool(shifts) and np.mean([one["probability"] for one in shifts]) < 0.5
+        self.legend.setOffset((-4, 2 if low else -2))  # away from the curves
 
     def follow_theme(self, background: Any, text: Any) -> None:
         """Take over the colours of the window."""
