@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from napari_microcnn.cli import main
 from napari_microcnn.config import SyntheticTrainConfig
 from napari_microcnn.events import EpochDone, Finished
 from napari_microcnn.models import load_model
@@ -39,3 +40,15 @@ def test_targets_are_background_particle_and_core() -> None:
     assert picture.shape == (1, 64, 64)
     assert picture.dtype == np.float32
     assert set(np.unique(targets)) <= {0, 1, 2}
+
+
+def test_one_command_trains_it_and_goes_on_with_it(tmp_path, capsys) -> None:
+    words = "train-synthetic --world particles --steps 10 --batch 2 --patch 32 --width 4 --depth 2 --workers 0".split()
+    assert main([*words, "--device", "cpu", "-o", str(tmp_path / "first.safetensors")]) == 0
+    assert "background, particle" in capsys.readouterr().out
+    more = [*words, "--device", "cpu", "--start", str(tmp_path / "first.safetensors")]
+    assert main([*more, "-o", str(tmp_path / "second.safetensors")]) == 0
+    first, second = (load_model(tmp_path / f"{name}.safetensors") for name in ("first", "second"))
+    assert second.provenance["started_from_sha256"] == first.sha256
+    assert main([*words, "--start", "grain-boundaries", "-o", str(tmp_path / "third.safetensors")]) == 2
+    assert "only go on from a model of nanoparticles" in capsys.readouterr().err
