@@ -41,7 +41,7 @@ def run() -> Table:
     gaps, errors = [], []
     for name, micrograph, truth in _images():
         found: Segmentation = result_of(segment(micrograph, model))
-        f1 = 0.0 if truth is None else _scores(np.asarray(found.classes) == 1, truth)[0]
+        f1 = 0.0 if truth is None else _scores(np.asarray(found.classes) == 1, truth, 3)[0]
         gap = domain_gap(micrograph, model, magnification=found.magnification[0])
         if gap is None:
             continue

@@ -48,4 +48,4 @@ def run() -> Table:
 
 def _f1(micrograph: Micrograph, model: Model, truth: np.ndarray) -> float:
     found: Segmentation = result_of(segment(micrograph, model))
-    return _scores(np.asarray(found.classes) == 1, truth)[0]
+    return _scores(np.asarray(found.classes) == 1, truth, 3)[0]
