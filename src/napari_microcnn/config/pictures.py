@@ -37,9 +37,7 @@ class ImagingConfig(Settings):
     line_contrast: float = Field(0.4, ge=0, le=1, description="Strength of the boundary lines")
     line_spread: float = Field(0.3, ge=0, le=1, description="How much the strength differs between boundaries")
     grain_contrast: float = Field(0.15, ge=0, le=1, description="Grey steps from grain to grain")
-    least_step: float = Field(
-        0.0, ge=0, le=0.6, description="Least grey step between neighbours, share of the range"
-    )
+    least_step: float = Field(0.0, ge=0, le=0.6, description="Least grey step between neighbours, share of the range")
     texture: float = Field(0.05, ge=0, le=1, description="Texture inside grains")
     texture_scale: float = Field(3.0, gt=0, le=100, description="Size of the texture in pixels")
     relief: float = Field(0.0, ge=0, le=1, description="Bright and dark flanks of boundaries, as of a relief")
