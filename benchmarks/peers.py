@@ -33,7 +33,8 @@ def best_peers(image: NDArray[np.uint8], score: Callable[[Mask], float]) -> dict
 def _canny(grey: Grey) -> Iterator[Mask]:
     for sigma in _SIGMAS:
         for high in _SHARES:
-            yield np.asarray(feature.canny(grey, sigma, 0.7 * high, high, use_quantiles=True))
+            edges = feature.canny(grey, sigma, 0.7 * high, high, use_quantiles=True)  # type: ignore[no-untyped-call]
+            yield np.asarray(edges)
 
 
 def _above(strength: Grey) -> Iterator[Mask]:
@@ -43,12 +44,12 @@ def _above(strength: Grey) -> Iterator[Mask]:
 
 def _sato(grey: Grey) -> Iterator[Mask]:
     for dark in (True, False):
-        yield from _above(filters.sato(grey, _SIGMAS, black_ridges=dark))
+        yield from _above(filters.sato(grey, _SIGMAS, black_ridges=dark))  # type: ignore[no-untyped-call]
 
 
 def _frangi(grey: Grey) -> Iterator[Mask]:
     for dark in (True, False):
-        yield from _above(filters.frangi(grey, _SIGMAS, black_ridges=dark))
+        yield from _above(filters.frangi(grey, _SIGMAS, black_ridges=dark))  # type: ignore[no-untyped-call]
 
 
 def _watershed(grey: Grey) -> Iterator[Mask]:
@@ -57,5 +58,6 @@ def _watershed(grey: Grey) -> Iterator[Mask]:
         gradient = ndimage.gaussian_gradient_magnitude(grey, sigma)
         for depth in (0.005, 0.01, 0.02, 0.04, 0.08):
             height = (gradient / max(gradient.max(), 1e-9)).round(3)
-            seeds, _ = ndimage.label(morphology.h_minima(height, depth))
-            yield segmentation.find_boundaries(segmentation.watershed(height, seeds), mode="inner")
+            seeds, _ = ndimage.label(morphology.h_minima(height, depth))  # type: ignore[no-untyped-call]
+            regions = segmentation.watershed(height, seeds)  # type: ignore[no-untyped-call]
+            yield segmentation.find_boundaries(regions, mode="inner")  # type: ignore[no-untyped-call]

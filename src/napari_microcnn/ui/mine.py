@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -12,10 +13,12 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, Q
 
 from napari_microcnn.config import SyntheticTrainConfig
 from napari_microcnn.config.adapting import AdaptConfig
-from napari_microcnn.events import BatchDone, EpochDone, Event, Progress
+from napari_microcnn.events import BatchDone, EpochDone, Event, Job, Progress
+from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, mine_tasks
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.pairing import OnDisk
 from napari_microcnn.ui.text import Sentence, quiet
 
 if TYPE_CHECKING:
@@ -161,7 +164,8 @@ class ModelsOfMine:
         if self._dock.job is not None:
             raise ValueError("A job of this dock is running; start the next one when it has ended.")
 
-    def _chosen(self):  # noqa: ANN202 - a micrograph or its file, and the model's file
+    def _chosen(self) -> tuple[Micrograph | OnDisk, Path]:
+        """Return a micrograph or its file, and the model's file."""
         self._check_free()
         image, model = self.mine.image.layer, self.mine.model.model
         if image is None:
@@ -170,7 +174,7 @@ class ModelsOfMine:
             raise ValueError("Choose a model of grain boundaries, such as the one that comes with the package.")
         return layers.source_of(image), model.path
 
-    def _start(self, job: Callable, name: str, show: Callable, stopped: str) -> None:
+    def _start(self, job: Callable[[], Job[Any]], name: str, show: Callable[[Any], None], stopped: str) -> None:
         self._dock.start(job, name, on_finished=show, on_event=self._follow, on_stopped=lambda: self._dock.say(stopped))
 
     def _follow(self, event: Event) -> None:
