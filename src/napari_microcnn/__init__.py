@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import LabConfig as LabConfig
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
+    from napari_microcnn.config.adapting import AdaptConfig as AdaptConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
     from napari_microcnn.data.files import read_annotated as read_annotated
     from napari_microcnn.data.gathering import collect as collect
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.measure.feedback import annotation_of_objects as annotation_of_objects
     from napari_microcnn.measure.objects import measure_objects as measure_objects
     from napari_microcnn.measure.regions import remove_regions as remove_regions
+    from napari_microcnn.measure.segments import find_segments as find_segments
     from napari_microcnn.micrograph import Calibration as Calibration
     from napari_microcnn.micrograph import Micrograph as Micrograph
     from napari_microcnn.models import Classifier as Classifier
