@@ -196,6 +196,7 @@ class ModelsOfMine:
         page.more.set_value(structure)
         page.imaging.set_value(found.imaging)
         layers.put_image(self._dock.viewer, "like mine", found.pair, source="synthetic", about={})
+        self._dock.viewer.reset_view()  # the pair is twice as wide as what was in sight
         look = found.imaging
         lines = "no lines" if look.lines == "none" else f"{look.lines} lines of contrast {look.line_contrast:.2f}"
         self.mine.result.setText(
