@@ -19,6 +19,14 @@ from napari_microcnn.cli import main
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.models import load_classifier
 
+# A shell that starts this in the background would have it ignore Ctrl-C.
+_MAIN = """
+import signal, sys
+from napari_microcnn.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
 TINY = "--architecture conv-pool --init none --filters 4 --blocks 2 --side 32 --batch 4 --epochs 1 --device cpu".split()
 
 
@@ -92,7 +100,7 @@ def test_control_c_keeps_the_best_classifier(folders: Path, tmp_path: Path) -> N
     """The real thing: Ctrl-C once a best classifier was written, exit code 130 and a model that opens."""
     model = tmp_path / "kept.safetensors"
     words = ["classify", "train", str(folders), "-o", str(model), *TINY, "--epochs", "100000"]
-    program = "import sys; from napari_microcnn.cli import main; sys.exit(main())"
+    program = _MAIN
     command = [sys.executable, "-c", program, *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:

@@ -18,6 +18,14 @@ from napari_microcnn.data.annotations import Annotated
 from napari_microcnn.events import BatchDone, EpochDone, Finished, Job
 from napari_microcnn.models import Model, load_model
 
+# A shell that starts this in the background would have it ignore Ctrl-C.
+_MAIN = """
+import signal, sys
+from napari_microcnn.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
 TINY = "--init none --width 2 --depth 1 --patch 16 --batch 2".split()
 
 
@@ -243,7 +251,7 @@ def test_control_c_on_a_terminal(pictures: Path) -> None:
 
     terminal, end = pty.openpty()
     words = ["--images", pictures / "images", "--labels", pictures / "strokes", "-o", pictures / "m.safetensors"]
-    command = [sys.executable, "-c", "import sys; from napari_microcnn.cli import main; sys.exit(main())", "train"]
+    command = [sys.executable, "-c", _MAIN, "train"]
     environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     command += [*map(str, words), *TINY, "--minutes", "5"]
     process = subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL, env=environment)
