@@ -25,6 +25,9 @@ from napari_microcnn.synth import STEEL_KINDS, ising, nanoparticles, polycrystal
 Picture = tuple[str, np.ndarray[Any, Any], dict[str, Any]]
 """Class, image, and what else is known about it."""
 
+Truth = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""Image, mask of what is looked for, and numbers of the objects."""
+
 
 def make_pictures(
     structure: VoronoiConfig, imaging: ImagingConfig, seed: int, number: int, folder: str | os.PathLike[str]
@@ -52,19 +55,13 @@ def make_pictures(
     ValueError
         If the folder cannot be written.
     """
-    folder = Path(folder)
-    for name in ("images", "labels", "grains"):
-        make_folder(folder / name)
+
+    def make(seed: int) -> Truth:
+        made = polycrystal(structure, imaging, seed)
+        return made.image, made.structure.boundaries, made.structure.grains
+
     told = {"structure": structure.model_dump(), "imaging": imaging.model_dump(), "first_seed": seed, "number": number}
-    write_json(folder / "synth.json", told)
-    for index in range(number):
-        made = polycrystal(structure, imaging, seed + index)
-        name = f"voronoi_{seed + index:06d}.tif"
-        write_image(folder / "grains" / name, made.structure.grains)
-        write_image(folder / "labels" / name, made.structure.boundaries.astype(np.uint8))
-        write_image(folder / "images" / name, made.image)
-        yield Progress(index + 1, number, f"{index + 1} of {number}")
-    yield Finished(folder)
+    yield from _make_labelled("voronoi", "grains", make, told, seed, number, Path(folder))
 
 
 def make_nanoparticles(
@@ -93,18 +90,13 @@ def make_nanoparticles(
     ValueError
         If the folder cannot be written.
     """
-    folder = Path(folder)
-    for name in ("images", "labels", "particles"):
-        make_folder(folder / name)
-    write_json(folder / "synth.json", {"nanoparticles": config.model_dump(), "first_seed": seed, "number": number})
-    for index in range(number):
-        made = nanoparticles(config, seed + index)
-        name = f"nanoparticles_{seed + index:06d}.tif"
-        write_image(folder / "particles" / name, made.labels)
-        write_image(folder / "labels" / name, made.mask.astype(np.uint8))
-        write_image(folder / "images" / name, made.image)
-        yield Progress(index + 1, number, f"{index + 1} of {number}")
-    yield Finished(folder)
+
+    def make(seed: int) -> Truth:
+        made = nanoparticles(config, seed)
+        return made.image, made.mask, made.labels
+
+    told = {"nanoparticles": config.model_dump(), "first_seed": seed, "number": number}
+    yield from _make_labelled("nanoparticles", "particles", make, told, seed, number, Path(folder))
 
 
 def make_ising(config: IsingConfig, seed: int, number: int, folder: str | os.PathLike[str]) -> Job[Path]:
@@ -178,6 +170,23 @@ def make_steel(
 
     told = {"steel": config.model_dump(), "kinds": list(kinds), "first_seed": seed, "number": number}
     yield from _make_classes("steel", make, told, seed, number, Path(folder))
+
+
+def _make_labelled(
+    name: str, objects: str, make: Callable[[int], Truth], told: dict[str, Any], seed: int, number: int, folder: Path
+) -> Job[Path]:
+    """Write pictures with their masks and numbered objects into three folders."""
+    for kind in ("images", "labels", objects):
+        make_folder(folder / kind)
+    write_json(folder / "synth.json", told)
+    for index in range(number):
+        image, mask, numbers = make(seed + index)
+        file = f"{name}_{seed + index:06d}.tif"
+        write_image(folder / objects / file, numbers)
+        write_image(folder / "labels" / file, mask.astype(np.uint8))
+        write_image(folder / "images" / file, image)
+        yield Progress(index + 1, number, f"{index + 1} of {number}")
+    yield Finished(folder)
 
 
 def _make_classes(
