@@ -128,3 +128,14 @@ def test_an_image_with_other_channels(tmp_path: Path, model: Path, capsys) -> No
     tifffile.imwrite(tmp_path / "many.tif", np.zeros((5, 40, 40), np.uint8), metadata={"axes": "CYX"}, ome=True)
     assert explain(tmp_path, model, str(tmp_path / "many.tif"), "--target", "dark") == 2
     assert "1 channel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("diameter", "warned"), [(60, True), (6, False)])
+def test_grains_larger_than_the_field_are_told(pictures: Path, model: Path, diameter: int, warned: bool) -> None:
+    rows, columns = np.mgrid[:64, :64]
+    grain = np.hypot(rows - 32, columns - 32) < diameter / 2
+    tifffile.imwrite(pictures / "grain.tif", grain.astype(np.uint8))
+    words = (str(pictures / "images" / "p0.tif"), "--target", "dark", "--objects", str(pictures / "grain.tif"))
+    assert explain(pictures, model, *words) == 0
+    told = " ".join(record(pictures)["explanation"]["warnings"])
+    assert (f"smaller than the grains of {diameter} px" in told) is warned

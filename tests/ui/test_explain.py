@@ -180,6 +180,9 @@ def test_the_receptive_field_of_a_clicked_pixel(
     dock.tabs.setCurrentWidget(dock.field)
     assert dock.field.table.rowCount() == len(dock.rows) > 10
     last = dock.field.table.rowCount() - 1
+    pixels, nanometres = (float(dock.field.table.item(5, column).text()) for column in (3, 4))
+    assert dock.field.table.horizontalHeaderItem(4).text() == "nm"
+    assert nanometres == pytest.approx(pixels * NANOMETRES.pixel_size[1], rel=0.01)
     dock.field.table.cellClicked.emit(last, 0)
     assert dock.layer.currentData() == "head"
     grains = np.arange(1, 3).repeat(64)[None].repeat(96, axis=0)

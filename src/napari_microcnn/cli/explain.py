@@ -34,7 +34,11 @@ def explain_files(
     pixel: Annotated[str | None, typer.Option(help="Explain the class of this pixel: ROW,COLUMN.")] = None,
     region: Annotated[Path | None, typer.Option(help="Explain the class of what is not 0 in this label image.")] = None,
     objects: Annotated[
-        Path | None, typer.Option(help="Label image of the object: tells the share of the heat outside of it.")
+        Path | None,
+        typer.Option(
+            help="Label image of the object, or of grains: tells the share of the heat outside, and warns where the "
+            "network sees less than a grain."
+        ),
     ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Check the heatmap with random weights, and the network with shifts.")
@@ -156,9 +160,11 @@ def _checked(
     from napari_microcnn.explain.trust import heat_outside
 
     sight = Sight(micrograph.pixels, model, found.config.magnification, found.config.device)
-    told: dict[str, Any] = {"warnings": doubts(sight, model, micrograph.calibration)}
-    if objects is not None:
-        told["share outside"] = round(heat_outside(found.heat, (_labels(objects) > 0)[found.region]), 4)
+    labels = None if objects is None else _labels(objects)
+    grain = None if labels is None else _mean_diameter(labels)
+    told: dict[str, Any] = {"warnings": doubts(sight, model, micrograph.calibration, grain)}
+    if labels is not None:
+        told["share outside"] = round(heat_outside(found.heat, (labels > 0)[found.region]), 4)
     if not trust:
         return told
     from napari_microcnn.explain.explanation import sanity_of
@@ -173,3 +179,11 @@ def _checked(
         "rank correlation": dict(zip(sanity.layers, (round(value, 4) for value in sanity.similarity), strict=True)),
     }
     return told | {"shifts": shifts_told(shifts)}
+
+
+def _mean_diameter(labels: NDArray[Any]) -> float | None:
+    """Return the mean diameter of the circles that are as large as the objects, in pixels; None if there are none."""
+    from skimage.measure import label
+
+    areas = np.bincount(label(labels).ravel())[1:]  # of masks, too, every object counts by itself
+    return float(np.sqrt(4 * areas / np.pi).mean()) if len(areas) else None

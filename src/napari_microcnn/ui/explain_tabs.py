@@ -232,8 +232,7 @@ class FieldTab(Tab):
         self.result = Sentence()
         self.warning = Sentence()
         self.warning.setStyleSheet("color: #e0662f;")
-        self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels(["Layer", "Maps", "Stride", "Field"])
+        self.table = QTableWidget(0, 5)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -259,12 +258,18 @@ class FieldTab(Tab):
         self.begin(job, "Receptive field", partial(self._show, image))
 
     def show_rows(self, found: tasks.Surveyed) -> None:
-        """List the layers; fields and strides in pixels of the image."""
+        """List the layers; fields and strides in pixels of the image, fields in its unit too where it is calibrated."""
+        image = self.dock.image.layer
+        known = None if image is None else layers.calibration_of(image)
+        self.table.setHorizontalHeaderLabels(["Layer", "Maps", "Stride", "Field", known.unit if known else ""])
+        self.table.setColumnHidden(4, known is None)
         self.table.setRowCount(len(found.rows))
         for number, row in enumerate(found.rows):
-            field = "all" if row.size is None else f"{max(row.size) / found.scale:.4g}"
+            size = None if row.size is None else max(row.size) / found.scale
+            field = "all" if size is None else f"{size:.4g}"
+            long = field if known is None or size is None else f"{size * known.pixel_size[1]:.3g}"
             maps = " × ".join(map(str, row.shape))
-            cells = (row.name, str(row.shape[0]), f"{row.stride[0] / found.scale:.4g}", field)
+            cells = (row.name, str(row.shape[0]), f"{row.stride[0] / found.scale:.4g}", field, long)
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 item.setToolTip(f"{row.name}, {row.kind}: {maps}; stride and receptive field in pixels of the image")
