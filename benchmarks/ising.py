@@ -36,8 +36,8 @@ def run() -> Table:
         ),
         note=f"The file ising_64.npz in the folder {VARIABLE}; 750 to learn from in {SETTINGS.minutes:g} minutes, the "
         "other 750 to judge by, and the other way round. Given its energy, an equilibrium configuration says no "
-        "more of its temperature: no method can be expected to be better than a threshold on the energy at the right place, "
-        "which the last row puts there with the answers in hand.",
+        "more of its temperature: no method can be expected to be better than a threshold on the energy at the "
+        "right place, which the last row puts there with the answers in hand.",
     )
     if VARIABLE not in os.environ:
         return table
