@@ -126,7 +126,7 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
         regularity=float(rng.uniform(0.1, 0.8)),
         thickness=float(min(np.exp(rng.uniform(np.log(1), np.log(6))), 0.22 * spacing)),
         size_spread=float(rng.uniform(0, 0.6)) if rng.random() < 0.8 else float(rng.uniform(0.6, 1)),
-        elongation=float(np.exp(abs(rng.normal(0, 0.45)))) if rng.random() < 0.6 else 1.0,
+        elongation=float(np.exp(min(abs(rng.normal(0, 0.45)), 2))) if rng.random() < 0.6 else 1.0,
         direction=float(rng.uniform(0, 180)),
         curvature=float(rng.uniform(0, 0.8)),
         roughness=_sometimes(rng, 0.5, 0.1, 1),
@@ -175,7 +175,7 @@ def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
         readout_noise=noise * float(rng.uniform(0, 1)),
         noise_scale=_sometimes(rng, 0.5, 0.2, 1.8),
         brightness=float(rng.uniform(0.25, 0.8)),
-        gamma=float(np.exp(rng.normal(0, 0.3))),
+        gamma=float(np.exp(np.clip(rng.normal(0, 0.3), -1, 1))),
         compression=_sometimes(rng, 0.25, 0.2, 1),
         databar=_sometimes(rng, 0.08, 0.04, 0.15),
     )

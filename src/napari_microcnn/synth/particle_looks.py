@@ -94,7 +94,7 @@ def _camera(rng: np.random.Generator, imaging: str, diameter: float) -> dict[str
         "scan_noise": _sometimes(rng, 0.5 if scanning else 0.03, 0.05, 1),
         "illumination": _sometimes(rng, 0.6, 0.1, 1),
         "inverted": bool(rng.random() < 0.04),
-        "gamma": float(np.exp(rng.normal(0, 0.3))),
+        "gamma": float(np.exp(np.clip(rng.normal(0, 0.3), -1, 1))),
         "scale_bar": bool(rng.random() < 0.12),
         "databar": _sometimes(rng, 0.06, 0.04, 0.12),
     }
