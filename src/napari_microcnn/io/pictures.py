@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_microcnn.io.axes import grey_if_equal
 from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.sidecars import beside
 from napari_microcnn.micrograph import Micrograph
 
 _MAX_RATIO = {"PNG": 1100, "JPEG": 4000, "BMP": 256}
@@ -28,7 +29,7 @@ _DAMAGED = (*DAMAGED, OSError, SyntaxError)
 
 
 def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micrograph:
-    """Read a PNG, JPEG or BMP file; these carry no pixel size.
+    """Read a PNG, JPEG or BMP file; these carry no pixel size, but a header beside them may.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micr
         pixels, axes = grey_if_equal(_without_alpha(pixels), "YXC")
     if axes == "YXC" and pixels.shape[-1] == 1:
         pixels, axes = pixels[..., 0], "YX"
-    return Micrograph(pixels, axes, None, name, path)
+    return Micrograph(pixels, axes, beside(path, pixels.shape[1]), name, path)
 
 
 def _png(path: Path, raw: bool) -> np.ndarray[Any, Any]:

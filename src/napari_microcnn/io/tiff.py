@@ -15,6 +15,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from napari_microcnn.io.axes import grey_if_equal, normalise_axes
 from napari_microcnn.io.calibration import find_calibration
 from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.vendors import fei_field_rows
 from napari_microcnn.micrograph import Micrograph, Pixels
 
 _DAMAGED = (
@@ -61,6 +62,8 @@ def read_tiff(path: Path, name: str, lazy_from_bytes: int, *, raw: bool = False)
                 "file_shape": tuple(series.shape),
                 **_instrument(tif),
             }
+            if (rows := fei_field_rows(tif)) is not None:
+                metadata["field_rows"] = rows
             if len(tif.series) > 1:
                 metadata["images_in_file"] = len(tif.series)
             return Micrograph(pixels, axes, find_calibration(tif), name, path, metadata)
