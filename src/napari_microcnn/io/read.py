@@ -19,12 +19,17 @@ LAZY_FROM_BYTES = 256 << 20
 _SUFFIXES = {
     ".tif": "TIFF", ".tiff": "TIFF", ".btf": "TIFF", ".tf8": "TIFF", ".lsm": "TIFF",
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP",
+    ".mrc": "MRC", ".mrcs": "MRC", ".rec": "MRC", ".st": "MRC", ".emd": "EMD", ".dm3": "DM", ".dm4": "DM",
 }  # fmt: skip
 
 _BEGINNINGS = {
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
-    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"\x89HDF\r\n\x1a\n": "EMD",
+    b"\0\0\0\x03": "DM", b"\0\0\0\x04": "DM",
 }  # fmt: skip
+
+_MRC_PLACE = 208
+"""Byte at which an MRC file says what it is (MRC2014)."""
 
 __all__ = ["LAZY_FROM_BYTES", "ReadError", "read_labels", "read_micrograph", "readable_suffixes"]
 
@@ -38,7 +43,8 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
     """Read an image with its pixel size.
 
     TIFF (8 to 64 bit integers, floats, RGB, palette, several pages, tiles, BigTIFF, every usual
-    compression, OME, ImageJ, Zeiss SEM), PNG, JPEG and BMP. What a file is, is told by its first
+    compression, OME, ImageJ, and of every usual SEM), PNG, JPEG, BMP, MRC, EMD (Velox, NCEM), and
+    with RosettaSciIO DM3 and DM4. What a file is, is told by its first
     bytes; its name is only used in messages. Opacity is dropped, palettes are expanded, inverted
     grey is put right, and grey that was saved as RGB becomes grey again.
 
@@ -64,7 +70,7 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
     try:
         if kind == "TIFF":
             return read_tiff(path, _name(path), lazy_from_bytes)
-        return read_picture(path, _name(path), kind)
+        return _read_container(path, kind) or read_picture(path, _name(path), kind)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -90,7 +96,7 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
         if kind == "TIFF":
             stored = read_tiff(path, _name(path), 1 << 62, raw=True)
         else:
-            stored = read_picture(path, _name(path), kind, raw=True)
+            stored = _read_container(path, kind) or read_picture(path, _name(path), kind, raw=True)
     except OSError as error:
         raise _unreadable(path, error) from error
     labels = np.asarray(stored.pixels)
@@ -103,6 +109,24 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
             raise ReadError(f"{path.name} holds fractions; labels must be one whole number per pixel.")
         return whole
     return labels
+
+
+def _read_container(path: Path, kind: str) -> Micrograph | None:
+    """Read what electron microscopes write besides TIFF; None for everything else."""
+    # Imported late: HDF5 takes its time, and most micrographs are TIFF.
+    if kind == "MRC":
+        from napari_microcnn.io.mrc import read_mrc
+
+        return read_mrc(path, _name(path))
+    if kind == "EMD":
+        from napari_microcnn.io.emd import read_emd
+
+        return read_emd(path, _name(path))
+    if kind == "DM":
+        from napari_microcnn.io.dm import read_dm
+
+        return read_dm(path, _name(path))
+    return None
 
 
 def _kind(path: Path) -> str:
@@ -118,13 +142,15 @@ def _kind(path: Path) -> str:
         raise _unreadable(path, error) from error
     if not head:
         raise ReadError(f"{path.name} is empty (0 bytes): it was not saved or not copied; copy or export it again.")
+    if head[_MRC_PLACE : _MRC_PLACE + 4] == b"MAP ":
+        return "MRC"
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):
             return kind
     expected = _SUFFIXES.get(path.suffix.lower())
     if expected is None:
         suffix = path.suffix or "without ending"
-        raise ReadError(f"{path.name}: files {suffix} cannot be read; save it as TIFF, PNG, JPEG or BMP.")
+        raise ReadError(f"{path.name}: files {suffix} cannot be read; save it as TIFF, PNG, JPEG, BMP or MRC.")
     looks = "text" if _is_text(head) else "something else"
     raise ReadError(f"{path.name} is no {expected} image although its name says so: it holds {looks}.")
 

@@ -78,7 +78,7 @@ def zeiss_sem(tif: TiffFile) -> Calibration | None:
     """
     page = tif.pages.first
     content = page.tags.valueof(_ZEISS_TAG)
-    if not isinstance(content, dict) or not _zeiss_width(content) in (None, page.imagewidth):
+    if not isinstance(content, dict) or _zeiss_width(content) not in (None, page.imagewidth):
         return None
     block = _zeiss_block(content.get(""), page)
     source = f"Zeiss SEM tag {_ZEISS_TAG}"

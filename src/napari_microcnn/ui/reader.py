@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
 
 LayerData = tuple[Any, dict[str, Any], str]
+_NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """Return a reader if the file says what a pixel measures, otherwise None: then others read it."""
+    """Return a reader if the file says what a pixel measures, or only we read it; otherwise None: then others do."""
     if isinstance(path, list):
         if len(path) != 1:
             return None
@@ -25,7 +27,8 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
         micrograph = read_micrograph(path)
     except (ReadError, ValueError, OSError):
         return None  # napari's own reader says what is wrong
-    return partial(_layers, micrograph) if micrograph.calibration is not None else None
+    plain = Path(path).suffix.lower() in _NAPARI_READS
+    return partial(_layers, micrograph) if micrograph.calibration is not None or not plain else None
 
 
 def _layers(micrograph: Micrograph, path: str | list[str]) -> list[LayerData]:  # noqa: ARG001 - read already
