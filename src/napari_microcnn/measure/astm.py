@@ -58,7 +58,7 @@ def warnings_of(grains: Sequence[float], density: Estimate, intercept: Estimate,
         )
     if parts:
         found.append(
-            "The interval comes from the parts of the fields: it says nothing of how other places of the section differ."
+            "The interval comes from the parts of the fields: it says nothing of how places farther apart differ."
         )
     for name, estimate in (("number of grains per area", density), ("mean lineal intercept", intercept)):
         if estimate.relative_accuracy > ACCURACY:

@@ -26,14 +26,15 @@ def edge_weights(
     Returns
     -------
     numpy.ndarray
-        (N,) float64: H W / ((H - h) (W - w)). The sum over the area is the number density without bias.
+        (N,) float64: H W / ((H - h - 1) (W - w - 1)), all places over those where the object does not touch the border.
+        The sum over the area is the number density without bias.
 
     References
     ----------
     R. E. Miles, in: J. Serra, Image Analysis and Mathematical Morphology (1982), p. 246 (Miles and Lantuejoul).
     """
     height, width = shape
-    free = np.maximum(height - extent_y, 1) * np.maximum(width - extent_x, 1)
+    free = np.maximum(height - 1 - extent_y, 1) * np.maximum(width - 1 - extent_x, 1)
     return np.where(cut, 0.0, height * width / free)
 
 

@@ -19,7 +19,7 @@ from napari_microcnn.measure.intersections import Intersections, intersections
 from napari_microcnn.measure.interval import Estimate, ratio
 from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.planimetric import jeffries_weights
-from napari_microcnn.measure.tiling import Tiling, tiling
+from napari_microcnn.measure.tiling import Tiling, planes_of, tiling
 from napari_microcnn.measure.units import length_unit, pixel_sizes
 from napari_microcnn.micrograph import Calibration
 
@@ -149,7 +149,7 @@ def grain_size(
         If fields are no labels, or only some of them are calibrated.
     """
     config = config or GrainSizeConfig()
-    planes = _planes(fields)
+    planes = planes_of(fields)
     given = [calibration] * len(planes) if calibration is None or isinstance(calibration, Calibration) else calibration
     if len(given) != len(planes):
         raise ValueError(f"There are {len(planes)} fields, but {len(given)} calibrations; give one for each, or one.")
@@ -161,22 +161,6 @@ def grain_size(
     rng = np.random.default_rng([config.seed, 7])
     measured = [_field(plane, scale, parts, config, rng) for plane, scale in zip(planes, scales, strict=True)]
     return _pooled(measured, scales[0], parts != 1)
-
-
-def _planes(fields: NDArray[Any] | Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    planes = [plane for field in (fields if isinstance(fields, (list, tuple)) else [fields]) for plane in _split(field)]
-    if not planes:
-        raise ValueError("There is no field; give labels of shape (Y, X).")
-    return planes
-
-
-def _split(field: NDArray[Any]) -> list[NDArray[Any]]:
-    if field.dtype.kind not in "iu" or field.ndim < 2:
-        raise ValueError(
-            f"Grains must be labels of shape (Y, X), not {field.dtype} of shape {field.shape}; number those of a "
-            "boundary mask first."
-        )
-    return [field[index] for index in np.ndindex(field.shape[:-2])]
 
 
 def _field(

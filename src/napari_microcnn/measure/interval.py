@@ -55,7 +55,7 @@ def ratio(counted: ArrayLike, examined: ArrayLike) -> Estimate:
     """Return the total counted over the total examined, with the interval from the spread between fields.
 
     For fields of one size this is the mean over the fields with t s / sqrt(n), as in ASTM E112 and E562; fields of
-    different size weigh by it.
+    different size weigh by it. The interval ends at 0, since nothing can be less.
 
     Parameters
     ----------
@@ -84,4 +84,4 @@ def ratio(counted: ArrayLike, examined: ArrayLike) -> Estimate:
         return Estimate(value, float("nan"), float("nan"), number)
     variance = number / (number - 1) * float(((above - value * below) ** 2).sum()) / float(below.sum()) ** 2
     margin = float(student.ppf(0.975, number - 1) * np.sqrt(variance))
-    return Estimate(value, value - margin, value + margin, number)
+    return Estimate(value, max(value - margin, 0.0), value + margin, number)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ class Tiling:
 
     def sums(self, points: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up the weights of the points in every part."""
-        return np.bincount(self.of(points), weights, self.number)
+        return np.asarray(np.bincount(self.of(points), weights, self.number), np.float64)
 
     def boxes(self) -> list[tuple[slice, slice]]:
         """Return rows and columns of every part."""
@@ -51,6 +53,33 @@ class Tiling:
             for i in range(self.rows)
             for j in range(self.columns)
         ]
+
+
+def planes_of(fields: NDArray[Any] | Sequence[NDArray[Any]], kinds: str = "iu") -> list[NDArray[Any]]:
+    """Return the fields, (Y, X) each, of one image, of a stack, or of several of them.
+
+    Parameters
+    ----------
+    fields : numpy.ndarray or sequence of numpy.ndarray
+        Label images or class maps.
+    kinds : str
+        Kinds of numbers that they may hold, as numpy calls them.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is something else.
+    """
+    images = [fields] if isinstance(fields, np.ndarray) else list(fields)
+    if not images:
+        raise ValueError("There is no field; give an image of shape (Y, X).")
+    for image in images:
+        if image.dtype.kind not in kinds or image.ndim < 2:
+            raise ValueError(
+                f"A field must hold whole numbers and have the shape (Y, X), not {image.dtype} of shape {image.shape}; "
+                "number the regions of a mask first."
+            )
+    return [image[index] for image in images for index in np.ndindex(image.shape[:-2])]
 
 
 def tiling(shape: tuple[int, int], objects: int, parts: int | None = None) -> Tiling:
