@@ -30,14 +30,10 @@ def test_pictures_learned_from_are_near_and_others_are_far(tmp_path):
     model = remember(small_model(), [Micrograph(picture(seed)) for seed in range(4)])
     near = domain_gap(Micrograph(picture(9)), model)
     far = domain_gap(Micrograph(np.tile(np.linspace(0, 1, 160), (160, 1))), model)
-    assert near.distance < far.distance
-    assert far.light == "red"
+    assert max(near.distances.values()) < max(far.distances.values())
     assert far.reason in far.sentence
+    assert "learned from" in far.reason
     assert load_model(save_model(model, tmp_path / "known.safetensors")).reference == model.reference
-
-
-def test_a_model_without_statistics_has_no_gap():
-    assert domain_gap(Micrograph(picture(0)), small_model()) is None
 
 
 def test_to_be_surer_than_usual_is_not_strange():

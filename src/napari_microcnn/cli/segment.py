@@ -112,8 +112,8 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
     )
     told["computed"] = result.computed
     gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
-    if gap is not None:
-        told["domain_gap"] = gap.info()
+    told["domain_gap"] = gap.info()
+    if gap.light != "green":
         say(f"{micrograph.name}: {gap.sentence}")
     return export_segmentation(
         folder,

@@ -55,26 +55,17 @@ class Reference(Settings):
         Mean of the channel means, (F,).
     groups : dict of str to Group
         By kind: ``grey values``, ``fineness``, ``features``, ``grain size``, ``answer``.
-    green, red : float
-        Up to the first distance a picture is like those learned from, from the second on it is not.
     """
 
     pictures: int
     axes: tuple[tuple[float, ...], ...]
     centre: tuple[float, ...]
     groups: dict[str, Group]
-    green: float
-    red: float
 
     def distances(self, described: Description) -> dict[str, float]:
         """Return the distance of a picture from those learned from, for every kind of description."""
         values = _values(described, np.array(self.axes), np.array(self.centre))
         return {name: group.distance(values[name]) for name, group in self.groups.items()}
-
-
-def overall(distances: dict[str, float]) -> float:
-    """Return one distance from several: their root mean square, so that one large one is seen."""
-    return float(np.sqrt(np.mean([min(value, 10.0) ** 2 for value in distances.values()])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +130,11 @@ def reference_of(descriptions: Sequence[Description]) -> Reference:
     axes, centre = np.round(axes, 4), np.round(centre, 4)
     values = [_values(one, axes, centre) for one in descriptions]
     groups = {name: _group(name, np.stack([one[name] for one in values])) for name in values[0]}
-    inside = [overall({name: groups[name].distance(one[name]) for name in groups}) for one in values]
-    green = max(_LEAST_USUAL, float(np.quantile(inside, _USUAL)))
     return Reference(
         pictures=len(descriptions),
         axes=tuple(map(tuple, axes.tolist())),
         centre=tuple(centre.tolist()),
         groups=groups,
-        green=green,
-        red=1.6 * green,
     )
 
 

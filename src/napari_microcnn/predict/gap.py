@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,8 @@ from napari_microcnn.data.normalisation import normalise
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model
-from napari_microcnn.models.reference import Description, describe, overall, reference_of
+from napari_microcnn.models.reference import Description, describe, reference_of
+from napari_microcnn.predict.agreement import disagreement
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import TilePredictor
 
@@ -23,33 +24,37 @@ _WINDOW, _WINDOWS, _REMEMBERED = 256, 2, 5
 
 Light = Literal["green", "amber", "red"]
 
+_GREEN, _RED = 0.08, 0.2
+"""Up to the first disagreement boundaries are nearly all right, from the second on most are wrong (benchmark gap)."""
+
 REASONS = {
-    "grey values": "its greys are distributed otherwise",
-    "fineness": "it is coarser, finer or noisier",
-    "features": "the network sees other patterns in it",
-    "grain size": "its grains come out larger or smaller",
-    "answer": "the network is less sure of what it finds",
+    "grey values": "its greys are distributed otherwise than in what the model learned from",
+    "fineness": "it is coarser, finer or noisier than what the model learned from",
+    "features": "the network sees other patterns in it than in what it learned from",
+    "grain size": "its grains come out larger or smaller than those that the model learned from",
+    "answer": "the network is less sure than in what it learned from",
 }
 """What every kind of description says, in words."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How far a micrograph is from what a model learned from.
+    """How far a micrograph is from what a model knows.
 
     Attributes
     ----------
-    distance : float
-        1 is the edge of what 95 % of the pictures learned from keep to.
+    disagreement : float
+        Share of what the model finds that it does not find again when the image is mirrored and shrunk; 0 to 1.
     light : {"green", "amber", "red"}
-        Like them; somewhat beyond; something else.
+        Trust the answer; check it; do not trust it.
     reason : str
-        What contributes most, in words.
+        The main reason, in words.
     distances : dict of str to float
-        Of every kind of description.
+        Of every kind of description, where the model carries statistics of what it learned from: 1 is the
+        edge of what 95 % of those pictures keep to.
     """
 
-    distance: float
+    disagreement: float
     light: Light
     reason: str
     distances: dict[str, float]
@@ -57,22 +62,21 @@ class Gap:
     @property
     def sentence(self) -> str:
         """One sentence for people."""
-        shown = f"{self.distance:.2g}"
+        again = f"finds {1 - self.disagreement:.0%} again when the image is mirrored and shrunk"
         if self.light == "green":
-            return f"Like what the model learned from (distance {shown}, usual up to 1)."
-        word = "Somewhat unlike" if self.light == "amber" else "Unlike"
-        warning = "check the result" if self.light == "amber" else "do not trust the result unchecked"
-        return f"{word} what the model learned from (distance {shown}, usual up to 1): {self.reason}; {warning}."
+            return f"The model {again}."
+        advice = "check the result" if self.light == "amber" else "do not trust the result unchecked"
+        return f"The model only {again}: {self.reason}; {advice}."
 
     def info(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
-        return {"distance": self.distance, "light": self.light, "reason": self.reason, "distances": self.distances}
+        return asdict(self)
 
 
 def domain_gap(
     micrograph: Micrograph, model: Model, config: SegmentConfig | None = None, magnification: float | None = None
-) -> Gap | None:
-    """Measure how far a micrograph is from what a model learned from; of a stack, its middle plane.
+) -> Gap:
+    """Measure how far a micrograph is from what a model knows; of a stack, its middle plane.
 
     Parameters
     ----------
@@ -83,22 +87,21 @@ def domain_gap(
         Device, precision and magnification are used.
     magnification : float, optional
         At which the model sees it, where that is known already.
-
-    Returns
-    -------
-    Gap or None
-        None where the model carries no statistics of what it learned from.
     """
-    reference = model.reference
-    if reference is None:
-        return None
     plane = middle_plane(micrograph, model)
-    factor = magnification or best_magnification(plane, model, config or SegmentConfig())
-    distances = reference.distances(describe_plane(plane, model, factor))
-    distance = overall(distances) / reference.green
-    red = reference.red / reference.green
-    light: Light = "green" if distance <= 1 else "amber" if distance <= red else "red"
-    return Gap(distance, light, REASONS[max(distances, key=lambda name: distances[name])], distances)
+    windows = windows_of(plane, magnification or best_magnification(plane, model, config or SegmentConfig()))
+    found = disagreement(model, windows)
+    distances = {} if model.reference is None else model.reference.distances(_described(model, windows))
+    light: Light = "green" if found <= _GREEN else "amber" if found <= _RED else "red"
+    return Gap(found, light, _reason(distances), distances)
+
+
+def _reason(distances: dict[str, float]) -> str:
+    """Return what is most unlike the pictures learned from, if anything is."""
+    strange = [name for name, value in distances.items() if value > 1]
+    if not strange:
+        return "it is unsure of the rest"
+    return REASONS[max(strange, key=lambda name: distances[name])]
 
 
 def middle_plane(micrograph: Micrograph, model: Model) -> Pixels:
@@ -120,13 +123,16 @@ def best_magnification(plane: Pixels, model: Model, config: SegmentConfig) -> fl
     return find_magnifications(predictor, plane, model.channel(model.objects.class_id), model.typical_intercept)[0]
 
 
-def describe_plane(plane: Pixels, model: Model, magnification: float) -> Description:
-    """Describe some windows of a plane as the network gets them."""
+def windows_of(plane: Pixels, magnification: float) -> list[NDArray[np.float32]]:
+    """Return some windows of a plane as the network gets them, (C, Y, X) each."""
     windows = sample_windows(at_magnification(plane, magnification), _WINDOW, _WINDOWS)
     limits = limits_of(windows)
-    channel = _judged(model)
+    return [normalise(window, limits) for window in windows]
+
+
+def _described(model: Model, windows: Sequence[NDArray[np.float32]]) -> Description:
     net = model.net if model.device.type == "cpu" else model.snapshot().net
-    return describe(net, [normalise(window, limits) for window in windows], channel)
+    return describe(net, windows, _judged(model))
 
 
 def remember(model: Model, micrographs: Sequence[Micrograph]) -> Model:

@@ -159,11 +159,8 @@ class SegmentDock(Dock):
         new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
         return [update, *(partial(put, *part) for part in new), tell]
 
-    def _tell_gap(self, gap: tuple[str, str] | None) -> None:
-        """Show how far the image is from what the model learned from, as a traffic light with its reason."""
-        if gap is None:
-            self.gap.setText("")
-            return
+    def _tell_gap(self, gap: tuple[str, str]) -> None:
+        """Show how far the image is from what the model knows, as a traffic light with its reason."""
         light, sentence = gap
         self.gap.setText(f'<span style="color:{_LIGHTS[light]}">●</span> {sentence}')
 

@@ -56,8 +56,8 @@ class Segmented:
         Device, precision and all magnifications, for the provenance.
     segments : Segments or None
         Boundary segments with their confidence, where a single plane was searched for grains.
-    gap : tuple of str or None
-        Traffic light and sentence on how far the image is from what the model learned from, where it knows that.
+    gap : tuple of str
+        Traffic light and sentence on how far the image is from what the model knows.
     """
 
     classes: Array
@@ -66,8 +66,8 @@ class Segmented:
     summary: str
     magnification: tuple[float, ...]
     computed: dict[str, Any]
+    gap: tuple[str, str]
     segments: Any = None
-    gap: tuple[str, str] | None = None
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
@@ -129,7 +129,7 @@ def _measured(found: Any, calibration: Calibration | None) -> Segmented:
         magnification=found.magnification,
         computed=found.computed,
         segments=None if lines is None else find_segments(found.labels, lines),
-        gap=None if gap is None else (gap.light, gap.sentence),
+        gap=(gap.light, gap.sentence),
     )
 
 
