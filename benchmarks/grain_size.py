@@ -42,8 +42,8 @@ def run() -> Table:
         "Grain size number G of structures with known truth",
         ("structure", "grains", "method", "mean error", "mean absolute error", "truth within the 95 % interval"),
         note="Mean error: mean over the seeds of measured less true G; bar: under 0.05, and 90 % within the interval. "
-        "One image of 100 grains at random cannot be nearer than 0.11 (mean absolute error): the number of seeds in it "
-        "scatters by its root. Truth of the intercept: pi / (4 sqrt(N_A)), exact for seeds at random.",
+        "In one image of 100 grains at random the number of seeds scatters by its root, which alone makes about 0.1 of "
+        "mean absolute error. Truth of the intercept: pi / (4 sqrt(N_A)), exact for seeds at random.",
     )
     every: dict[str, list[_Case]] = {}
     for regularity, name in ((0.0, "seeds at random"), (0.5, "regular seeds")):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,46 @@ def test_grains_in_physical_units(bricks: Path, tmp_path: Path, capsys) -> None:
     assert main(["measure", "grains", str(bricks), "-o", str(tmp_path / "g.csv")]) == 0
     table = rows(tmp_path / "g.csv")
     assert [row["file"] for row in table] == ["bricks.tif"] * 4
-    assert [float(row["area_um2"]) for row in table] == pytest.approx([81 * 0.25] * 4)
-    # 38 lines of 9.5 µm cross 38 boundaries less the two that run inside one
-    assert f"mean_intercept_um {38 * 9.5 / 36:.4g}" in capsys.readouterr().out
+    # Grains reach to the middle of the boundaries; the odd pixel is one grain's.
+    assert sum(float(row["area_um2"]) for row in table) == pytest.approx(361 * 0.25)
+    assert [float(row["area_um2"]) for row in table] == pytest.approx([90.25 * 0.25] * 4, abs=10 * 0.25)
+    told = capsys.readouterr()
+    assert "ASTM_grain_size_number_planimetric" in told.out
+    assert "fewer than 50 grains" in told.err
+    (summary,) = rows(tmp_path / "g_summary.csv")
+    # Four grains, all at corners, are one.
+    assert float(summary["grains"]) == 1
+    assert float(summary["grains_per_um2"]) == pytest.approx(1 / (361 * 0.25))
+    # Straight lines from side to side cross one boundary on 9.5 µm.
+    assert float(summary["mean_intercept_0_degrees_um"]) == pytest.approx(9.5, rel=0.06)
+    record = json.loads((tmp_path / "g_summary.json").read_text(encoding="utf-8"))
+    assert record["software"] == "napari-microcnn"
+    assert len(record["inputs"][0]["sha256"]) == 64
+
+
+def test_fields_are_pooled(bricks: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(bricks.with_name("more.tif"), tifffile.imread(bricks)[::-1])
+    words = ["measure", "grains", str(bricks.parent), "-o", str(tmp_path / "g.csv"), "--pixel-size", "2 nm"]
+    assert main(words) == 0
+    first, second, pooled = rows(tmp_path / "g_summary.csv")
+    assert [first["file"], second["file"], pooled["file"]] == ["bricks.tif", "more.tif", "all"]
+    assert (float(pooled["fields"]), float(pooled["grains"])) == (2, 2)
+
+
+def test_without_a_pixel_size_no_grain_size_number(tmp_path: Path, capsys) -> None:
+    tifffile.imwrite(tmp_path / "l.tif", np.kron([[1, 2], [3, 4]], np.ones((8, 8))).astype(np.uint8))
+    assert main(["measure", "grains", str(tmp_path / "l.tif"), "-o", str(tmp_path / "g.csv")]) == 0
+    told = capsys.readouterr()
+    assert "grain_size_number" not in told.out
+    assert "no grain size number G can be stated" in told.err
+
+
+def test_how_sure_particles_are(bricks: Path, tmp_path: Path) -> None:
+    words = ["measure", "particles", str(bricks), "-o", str(tmp_path / "p.csv"), "--class", "3", "--sureness"]
+    assert main(words) == 0
+    sure = {row["quantity"]: row for row in rows(tmp_path / "p_sureness.csv")}
+    assert float(sure["area_fraction"]["inwards"]) < float(sure["area_fraction"]["value"])
+    assert float(sure["area_fraction"]["value"]) < float(sure["area_fraction"]["outwards"])
 
 
 def test_grains_between_the_boundaries_of_a_class_map(bricks: Path, tmp_path: Path) -> None:
@@ -40,7 +78,7 @@ def test_grains_between_the_boundaries_of_a_class_map(bricks: Path, tmp_path: Pa
     tifffile.imwrite(mask := mask.with_suffix(".tif"), (tifffile.imread(bricks) == 0).astype(np.uint8))
     words = ["measure", "grains", str(mask), "-o", str(tmp_path / "g.csv"), "--boundary", "1", "--pixel-size", "2 nm"]
     assert main(words) == 0
-    assert [float(row["area_nm2"]) for row in rows(tmp_path / "g.csv")] == pytest.approx([81 * 4] * 4)
+    assert sum(float(row["area_nm2"]) for row in rows(tmp_path / "g.csv")) == pytest.approx(361 * 4)
 
 
 @pytest.mark.parametrize("grain", [0, 1])

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import named_files
-from napari_microcnn.cli.options import AnyDevice
-from napari_microcnn.cli.running import say
-from napari_microcnn.io.atomic import make_folder
-from napari_microcnn.io.pairs import SUFFIXES
+from napari_microcnn.cli.measuring import Array, Columns, Measured, measure_files, numbered
+from napari_microcnn.cli.options import AnyDevice, takes_settings
+from napari_microcnn.config import GrainSizeConfig
 from napari_microcnn.micrograph import Calibration
 
 app = typer.Typer(rich_markup_mode=None)
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Columns: TypeAlias = dict[str, Array]
-Measured: TypeAlias = tuple[Columns, dict[str, float | int]]
-
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Label images, or folders of them.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The table to write (.csv).")]
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="The table to write (.csv); the numbers of every image stand beside it."),
+]
 PixelSize = Annotated[
     str | None, typer.Option("--pixel-size", help="Like '0.25 um'; without it, what the files say.")
 ]  # fmt: skip
+Parts = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="Parts along every side of an image that the intervals come from."),
+]
+Sureness = Annotated[
+    bool, typer.Option("--sureness", help="Also say how every number moves when outlines shift by a pixel.")
+]
 
 
-@app.command("grains", help="Area and diameter of every grain, and the mean lineal intercept of every image.")
+@app.command("grains", help="Grain size number G (ASTM E112, ISO 643) with intervals, and a table of all grains.")
+@takes_settings("config", GrainSizeConfig)
 def grains(
     inputs: Inputs,
     output: Output,
+    config: GrainSizeConfig,
     pixel_size: PixelSize = None,
     boundary: Annotated[
         int | None, typer.Option(help="The input is a class map, and this is the class of the boundaries.")
@@ -40,22 +45,18 @@ def grains(
     device: AnyDevice = "auto",
 ) -> None:
     """Measure grains: numbered ones, or those enclosed by boundaries."""
-    from napari_microcnn.measure import mean_intercept, measure_objects, summarise
-    from napari_microcnn.measure.units import length_unit
+    from napari_microcnn.measure import grain_size
 
-    def measured(values: Array, calibration: Calibration | None) -> Measured:
-        labels = values if boundary is None else _numbered(values != boundary)
-        table = measure_objects(labels, calibration)
-        planes = labels.reshape(-1, *labels.shape[-2:])
-        density = sum(1 / mean_intercept(plane, calibration) for plane in planes)  # 0 in a single grain
-        intercept = len(planes) / density if density else float("inf")
-        name = f"mean_intercept_{length_unit(calibration)}"
-        return table, {name: intercept, **summarise(table=table, calibration=calibration)}
+    def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
+        labels = planes if boundary is None else [numbered(plane != boundary) for plane in planes]
+        size = grain_size(labels, calibration, config)
+        return Measured([field.table for field in size.fields], size.summary(), size.warnings)
 
-    _measure(inputs, output, pixel_size, measured)
+    options = {"boundary": boundary, **config.model_dump(exclude_defaults=True)}
+    measure_files("grains", inputs, output, pixel_size, measured, options)
 
 
-@app.command("particles", help="Area, diameter and place of every particle or pore.")
+@app.command("particles", help="Number, sizes, shapes and places of particles or pores, with intervals.")
 def particles(
     inputs: Inputs,
     output: Output,
@@ -63,87 +64,58 @@ def particles(
     class_id: Annotated[
         int | None, typer.Option("--class", help="The input is a class map, and this is the class of the particles.")
     ] = None,
+    parts: Parts = None,
+    sureness: Sureness = False,
     device: AnyDevice = "auto",
 ) -> None:
     """Measure particles: numbered ones, or the connected regions of a class."""
-    from napari_microcnn.measure import measure_objects, summarise
+    from napari_microcnn.measure import particle_statistics
+    from napari_microcnn.measure.sureness import sureness_of_outlines
 
-    def measured(values: Array, calibration: Calibration | None) -> Measured:
-        labels = values if class_id is None else _numbered(values == class_id)
-        table = measure_objects(labels, calibration)
-        fraction = {"area_fraction": float(np.mean(labels > 0))}
-        return table, {**fraction, **summarise(table=table, calibration=calibration)}
+    def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
+        labels = planes if class_id is None else [numbered(plane == class_id) for plane in planes]
+        found = particle_statistics(labels, calibration, parts)
+        sure = sureness_of_outlines(
+            lambda moved: particle_statistics(moved, calibration, parts).summary(), labels
+        ) if sureness else None  # fmt: skip
+        return Measured(found.tables, found.summary(), sureness=sure)
 
-    _measure(inputs, output, pixel_size, measured)
-
-
-@app.command("phases", help="Area fraction of every class of a class map.")
-def phases(inputs: Inputs, output: Output, pixel_size: PixelSize = None, device: AnyDevice = "auto") -> None:
-    """Measure area fractions."""
-    from napari_microcnn.measure import area_fractions
-
-    def measured(values: Array, calibration: Calibration | None) -> Measured:
-        found = area_fractions(values)
-        columns = {"class": np.array(list(found)), "area_fraction": np.array(list(found.values()))}
-        return columns, {f"area_fraction_{key}": value for key, value in found.items()}
-
-    _measure(inputs, output, pixel_size, measured)
+    options = {"class": class_id, "parts": parts, "sureness": sureness}
+    measure_files("particles", inputs, output, pixel_size, measured, options)
 
 
-def _measure(
-    inputs: Sequence[Path],
-    output: Path,
-    pixel_size: str | None,
-    measured: Callable[[Array, Calibration | None], Measured],
+@app.command("phases", help="Area fraction, interface, chords and connectivity of every class, with intervals.")
+def phases(
+    inputs: Inputs,
+    output: Output,
+    pixel_size: PixelSize = None,
+    thickness: Annotated[
+        bool, typer.Option("--thickness", help="Also the local thickness, which takes some seconds.")
+    ] = False,
+    parts: Parts = None,
+    sureness: Sureness = False,
+    device: AnyDevice = "auto",
 ) -> None:
-    """Measure all files, write one table of them, and print a line for each.
+    """Measure the phases of class maps."""
+    from napari_microcnn.measure import phase_statistics
+    from napari_microcnn.measure.sureness import sureness_of_outlines
 
-    Raises
-    ------
-    ValueError
-        If a file cannot be read or measured, or the table cannot be written.
-    """
-    from napari_microcnn.io.read import read_labels, read_micrograph
-    from napari_microcnn.io.write import write_table
+    def summary(planes: list[Array], calibration: Calibration | None) -> dict[int, dict[str, float]]:
+        found = phase_statistics(planes, calibration, thickness=thickness, parts=parts)
+        return {key: phase.summary() for key, phase in found.items()}
 
-    given = Calibration.parse(pixel_size) if pixel_size else None
-    files = named_files(inputs)
-    if output.suffix.lower() in SUFFIXES:
-        raise ValueError(f"{output} is the name of an image; the table needs one that ends in .csv.")
-    make_folder(output.parent)
-    tables: list[Columns] = []
-    lines: list[str] = []
-    for path in files:
-        calibration = given or read_micrograph(path).calibration
-        columns, summary = measured(read_labels(path), calibration)
-        count = len(next(iter(columns.values())))
-        tables.append({"file": np.full(count, path.name, dtype=object), **columns})
-        lines.append(f"{path.name}: " + ", ".join(f"{key} {value:.4g}" for key, value in summary.items()))
-        if calibration is None:
-            say(f"{path.name}: the pixel size is not known, so lengths are in pixels; --pixel-size sets it.")
-    write_table(output, dict(_joined(tables)))
-    typer.echo("\n".join([*lines, str(output)]))
+    def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
+        found = summary(planes, calibration)
+        names = next(iter(found.values()))
+        columns = {"class": np.array(list(found)), **{n: np.array([one[n] for one in found.values()]) for n in names}}
+        told = {f"{name}_{key}": value for key, one in found.items() for name, value in one.items()}
+        sure: Columns = {"class": np.empty(0, int)}
+        for key in found if sureness else ():
+            masks = [(plane == key).astype(np.uint8) for plane in planes]
+            rows = sureness_of_outlines(lambda moved: summary(moved, calibration).get(1, {}), masks)
+            rows = {"class": np.full(len(rows["value"]), key), **rows}
+            sure = {name: np.concatenate([sure.get(name, rows[name][:0]), rows[name]]) for name in rows}
+        return Measured([columns], told, sureness=sure if sureness else None)
 
-
-def _joined(tables: Sequence[Columns]) -> Iterator[tuple[str, Array]]:
-    """Put tables below each other.
-
-    Raises
-    ------
-    ValueError
-        If they do not have the same columns: files with different units in one table.
-    """
-    if len({tuple(table) for table in tables}) > 1:
-        raise ValueError("The files have pixel sizes in different units; give one with --pixel-size, or do them apart.")
-    for name in tables[0]:
-        yield name, np.concatenate([table[name] for table in tables])
-
-
-def _numbered(mask: Array) -> Array:
-    """Number the connected regions of a mask, plane by plane."""
-    from scipy import ndimage
-
-    result = np.empty(mask.shape, np.int32)
-    for index in np.ndindex(mask.shape[:-2]):
-        result[index] = ndimage.label(mask[index])[0]
-    return result
+    options = {"thickness": thickness, "parts": parts, "sureness": sureness}
+    measure_files("phases", inputs, output, pixel_size, measured, options)

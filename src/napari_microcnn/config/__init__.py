@@ -8,6 +8,7 @@ from napari_microcnn.config.classifier import Architecture, ClassifierConfig
 from napari_microcnn.config.classifying import ClassifierTrainConfig, ClassifyConfig, Invariances
 from napari_microcnn.config.explain import ExplainConfig, Method
 from napari_microcnn.config.lab import KernelName, LabConfig
+from napari_microcnn.config.measuring import GrainSizeConfig
 from napari_microcnn.config.nanoparticles import Arrangement, NanoparticlesConfig, ParticleImaging, ParticleShape
 from napari_microcnn.config.pictures import ImagingConfig, IsingConfig, SteelConfig, SteelKind, VoronoiConfig
 from napari_microcnn.config.segmenter import (
@@ -33,6 +34,7 @@ __all__ = [
     "Colour",
     "Device",
     "ExplainConfig",
+    "GrainSizeConfig",
     "ImagingConfig",
     "Invariances",
     "IsingConfig",

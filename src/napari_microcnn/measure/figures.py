@@ -72,7 +72,7 @@ def _parallel(
     offsets = corners @ across
     step = 1 / float(np.abs(along / size).max())  # one pixel along the axis that it follows most
     reach = corners @ along
-    steps = np.arange(math.floor(reach.min() / step), math.ceil(reach.max() / step) + 1) * step
+    steps = (np.arange(math.floor(reach.min() / step), math.ceil(reach.max() / step) + 1) + 0.5) * step
     lines = []
     for offset in np.arange(offsets.min() + rng.random() * spacing, offsets.max(), spacing):
         points = (offset * across + steps[:, None] * along) / size - 0.5

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_microcnn.measure.filling import fill_boundaries
 from napari_microcnn.measure.objects import Table
 
-Measure = Callable[[NDArray[Any]], Mapping[str, float]]
+Fields = list[NDArray[Any]]
+Measure = Callable[[Fields], Mapping[str, float]]
 
 
 def shifted(labels: NDArray[Any], pixels: int) -> NDArray[Any]:
@@ -42,14 +43,14 @@ def shifted(labels: NDArray[Any], pixels: int) -> NDArray[Any]:
     return moved
 
 
-def sureness_of_outlines(measure: Measure, labels: NDArray[Any], pixels: int = 1) -> Table:
+def sureness_of_outlines(measure: Measure, fields: Fields, pixels: int = 1) -> Table:
     """Say how every number moves when all outlines are drawn a pixel farther in or out.
 
     Parameters
     ----------
     measure : callable
-        Takes labels of shape (Y, X) and returns numbers by name.
-    labels : numpy.ndarray, (Y, X)
+        Takes a list of labels of shape (Y, X) and returns numbers by name.
+    fields : list of numpy.ndarray, (Y, X)
         Whole numbers, 0 is background.
     pixels : int
         How far the outlines move.
@@ -59,13 +60,13 @@ def sureness_of_outlines(measure: Measure, labels: NDArray[Any], pixels: int = 1
     dict of str to numpy.ndarray
         One row for every number: ``quantity``, ``value``, ``inwards``, ``outwards``.
     """
-    cases = {"value": labels, "inwards": shifted(labels, -pixels), "outwards": shifted(labels, pixels)}
-    return _compared(measure, cases)
+    moves = {"value": 0, "inwards": -pixels, "outwards": pixels}
+    return _compared(measure, {name: [shifted(field, by) for field in fields] for name, by in moves.items()})
 
 
 def sureness_of_threshold(
     measure: Measure,
-    probability: NDArray[np.floating[Any]],
+    fields: list[NDArray[np.floating[Any]]],
     number: Callable[[NDArray[np.bool_]], NDArray[Any]],
     threshold: float = 0.5,
     step: float = 0.1,
@@ -75,9 +76,9 @@ def sureness_of_threshold(
     Parameters
     ----------
     measure : callable
-        Takes labels or a class map and returns numbers by name.
-    probability : numpy.ndarray, (Y, X)
-        0 to 1.
+        Takes a list of labels or class maps and returns numbers by name.
+    fields : list of numpy.ndarray, (Y, X)
+        Probabilities, 0 to 1.
     number : callable
         Makes of the mask above the threshold what `measure` takes.
     threshold, step : float
@@ -96,10 +97,10 @@ def sureness_of_threshold(
     if not 0 < threshold - step <= threshold + step < 1:
         raise ValueError(f"Thresholds of {threshold} +- {step} do not all lie between 0 and 1; take a smaller step.")
     names = {"value": 0.0, "lower_threshold": -step, "higher_threshold": step}
-    return _compared(measure, {name: number(probability > threshold + by) for name, by in names.items()})
+    return _compared(measure, {n: [number(field > threshold + by) for field in fields] for n, by in names.items()})
 
 
-def _compared(measure: Measure, cases: Mapping[str, NDArray[Any]]) -> Table:
+def _compared(measure: Measure, cases: Mapping[str, Fields]) -> Table:
     found = {name: measure(case) for name, case in cases.items()}
     quantities = list(found["value"])
     columns = {name: np.array([values.get(q, np.nan) for q in quantities]) for name, values in found.items()}
