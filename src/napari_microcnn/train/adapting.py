@@ -23,6 +23,7 @@ from napari_microcnn.events import Alive, EpochDone, Finished, Job, Notice
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.synth import polycrystal, random_look
+from napari_microcnn.train.generated import off_centre
 from napari_microcnn.train.loop import Lesson, LoopSettings, train_loop
 from napari_microcnn.train.losses import segmentation_loss
 
@@ -199,9 +200,7 @@ def _batches(
         for _ in range(config.batch):
             pairs.append(_picture(look if rng.random() < config.like_mine else None, seed, config.patch))
             seed += 1
-        # As in a patch of a real micrograph, which is normalised with the whole of it.
-        gains, offsets = np.exp(rng.normal(0, 0.2, config.batch)), rng.normal(0, 0.25, config.batch)
-        shown = [p * np.float32(g) + np.float32(o) for (p, _), g, o in zip(pairs, gains, offsets, strict=True)]
+        shown = [off_centre(picture, rng) for picture, _ in pairs]
         truth = np.stack([lines for _, lines in pairs])
         targets = torch.from_numpy(np.where(truth, channel, 1 - channel).astype(np.int64))
         yield torch.from_numpy(np.stack(shown)).to(device), targets.to(device)

@@ -17,6 +17,7 @@ from torch.nn import functional
 import napari_microcnn
 from napari_microcnn.config import ClassifierTrainConfig
 from napari_microcnn.data.collections import Collection
+from napari_microcnn.data.comparable import comparable
 from napari_microcnn.data.partition import hold_out
 from napari_microcnn.device import fast_bfloat16, resolve_device
 from napari_microcnn.events import ClassifierEpoch, EpochDone, Event, Finished, Job, Notice
@@ -66,6 +67,7 @@ def train_classifier(
     """
     config = config or ClassifierTrainConfig()
     collection.check_trainable()
+    collection = comparable(collection)
     rng = np.random.default_rng(config.seed)
     device = resolve_device(config.device)
     looks = choose_looks(collection, config)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from napari_microcnn.config import ClassInfo, ObjectRule, SyntheticTrainConfig, UNetConfig
 from napari_microcnn.data import intensity_limits, normalise
@@ -21,15 +21,21 @@ from napari_microcnn.nets import UNet
 from napari_microcnn.synth.nanoparticles import nanoparticles
 from napari_microcnn.synth.particle_cores import particle_cores
 from napari_microcnn.synth.particle_looks import random_particles
-from napari_microcnn.train.loop import Lesson, LoopSettings, train_loop
+from napari_microcnn.train.generated import (
+    STEPS_PER_EPOCH,
+    HeldOut,
+    loop_settings,
+    off_centre,
+    picture_loader,
+    seed_of,
+)
+from napari_microcnn.train.loop import Lesson, train_loop
 from napari_microcnn.train.losses import segmentation_loss
 
 CLASSES = (
     ClassInfo(id=0, name="background", colour="#0072b2"),
     ClassInfo(id=1, name="particle", colour="#e69f00"),
 )
-_STEPS_PER_EPOCH = 100
-_VALIDATION_PICTURES = 32
 
 
 def train_on_particles(
@@ -60,10 +66,7 @@ def train_on_particles(
     torch.manual_seed(config.seed)
     net = _network(config, start).to(device)
     before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
-    held_out = [torch.stack(list(part)) for part in zip(*_validation_set(config), strict=True)]
-
-    def validate(net: UNet) -> tuple[float, float]:
-        return _validate(net, held_out[0], held_out[1], device)
+    held_out = HeldOut(particle_patch, config.patch, particle_loss, _parts)
 
     def snapshot(net: UNet) -> Model:
         model = Model(
@@ -74,12 +77,8 @@ def train_on_particles(
             save_model(model, checkpoint)
         return model
 
-    epochs = max(1, round(config.steps / _STEPS_PER_EPOCH))
-    settings = LoopSettings(
-        epochs=epochs, steps_per_epoch=min(_STEPS_PER_EPOCH, config.steps), patience=epochs,
-        learning_rate=config.learning_rate, averaging=0.995, bfloat16=config.bfloat16,
-    )  # fmt: skip
-    best = yield from train_loop(net, Lesson(_batches(config, device), particle_loss, validate, snapshot), settings)
+    lesson = Lesson(_batches(config, device), particle_loss, held_out, snapshot)
+    best = yield from train_loop(net, lesson, loop_settings(config))
     yield Finished(best)
 
 
@@ -122,42 +121,22 @@ class _Pictures(Dataset[tuple[Tensor, Tensor]]):
         self._config = config
 
     def __len__(self) -> int:
-        return (self._config.steps + _STEPS_PER_EPOCH) * self._config.batch
+        return (self._config.steps + STEPS_PER_EPOCH) * self._config.batch
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        seed = (self._config.seed + 1) * 100_000_000 + index
+        seed = seed_of(self._config, index)
         picture, targets = particle_patch(seed, self._config.patch)
-        rng = np.random.default_rng([seed, 4])
-        # A patch of a real micrograph is normalised with the whole of it, and so is not centred itself.
-        picture = picture * np.float32(np.exp(rng.normal(0, 0.25))) + np.float32(rng.normal(0, 0.3))
+        picture = off_centre(picture, np.random.default_rng([seed, 4]))
         return torch.from_numpy(picture), torch.from_numpy(targets)
 
 
 def _batches(config: SyntheticTrainConfig, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    loader = DataLoader(
-        _Pictures(config), config.batch, num_workers=config.workers, pin_memory=device.type == "cuda",
-        multiprocessing_context="spawn" if config.workers else None, prefetch_factor=4 if config.workers else None,
-    )  # fmt: skip
+    loader = picture_loader(_Pictures(config), config, device, batch_size=config.batch)
     for pictures, targets in loader:
         yield pictures.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 
 
-def _validation_set(config: SyntheticTrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    for index in range(_VALIDATION_PICTURES):
-        picture, targets = particle_patch(10_000_000 + index, config.patch)
-        yield torch.from_numpy(picture), torch.from_numpy(targets)
-
-
-def _validate(net: UNet, pictures: Tensor, targets: Tensor, device: torch.device) -> tuple[float, float]:
-    """Return loss and mean IoU, of background, particles and cores, over the validation pictures."""
-    loss, overlap, union = 0.0, torch.zeros(3), torch.zeros(3)
-    with torch.inference_mode():
-        for some, truth in zip(torch.split(pictures, 8), torch.split(targets, 8), strict=True):
-            logits = net(some.to(device)).float().cpu()
-            loss += float(particle_loss(logits, truth)) * len(some) / len(pictures)
-            particle = logits[:, 1] > logits[:, 0]
-            pairs = ((~particle, truth == 0), (particle, truth > 0), (logits[:, 2] > 0, truth == 2))
-            for k, (found, true) in enumerate(pairs):
-                overlap[k] += (found & true).sum()
-                union[k] += (found | true).sum()
-    return loss, float((overlap / union.clamp_min(1)).mean())
+def _parts(logits: Tensor, truth: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return background, particles and cores, found and true."""
+    particle = logits[:, 1] > logits[:, 0]
+    return [(~particle, truth == 0), (particle, truth > 0), (logits[:, 2] > 0, truth == 2)]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, ObjectRule, SyntheticTrainConfig, UNetConfig, VoronoiConfig
 from napari_microcnn.data import intensity_limits, normalise
@@ -20,7 +20,16 @@ from napari_microcnn.events import Finished, Job
 from napari_microcnn.models import Model, save_model
 from napari_microcnn.nets import UNet
 from napari_microcnn.synth import polycrystal, random_look
-from napari_microcnn.train.loop import Lesson, LoopSettings, Loss, train_loop
+from napari_microcnn.train.generated import (
+    STEPS_PER_EPOCH,
+    HeldOut,
+    epochs_of,
+    loop_settings,
+    off_centre,
+    picture_loader,
+    seed_of,
+)
+from napari_microcnn.train.loop import Lesson, Loss, train_loop
 from napari_microcnn.train.losses import segmentation_loss
 from napari_microcnn.train.sampling import BLOCK, AdaptiveSampler, Order, kind_of
 
@@ -34,8 +43,6 @@ TYPICAL_INTERCEPT = 30.0
 BOUNDARY_REACH = 1.5
 """Pixels nearer than this to a boundary are taught as boundary, whatever the width of the line in the picture."""
 
-_STEPS_PER_EPOCH = 100
-_VALIDATION_PICTURES = 32
 _DRAWS = 12
 
 
@@ -66,10 +73,7 @@ def train_on_synthetic(
     torch.manual_seed(config.seed)
     net = _network(config, start).to(device)
     before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
-    held_out = [torch.stack(list(part)) for part in zip(*_validation_set(config), strict=True)]
-
-    def validate(net: UNet) -> tuple[float, float]:
-        return _validate(net, held_out[0], held_out[1], device)
+    held_out = HeldOut(synthetic_patch, config.patch, segmentation_loss, _parts)
 
     def snapshot(net: UNet) -> Model:
         model = Model(
@@ -81,14 +85,9 @@ def train_on_synthetic(
             save_model(model, checkpoint)
         return model
 
-    epochs = max(1, round(config.steps / _STEPS_PER_EPOCH))
-    settings = LoopSettings(
-        epochs=epochs, steps_per_epoch=min(_STEPS_PER_EPOCH, config.steps), patience=epochs,
-        learning_rate=config.learning_rate, averaging=0.995, bfloat16=config.bfloat16,
-    )  # fmt: skip
-    sampler = AdaptiveSampler(config.batch, (epochs + 1) * _STEPS_PER_EPOCH, adaptive=config.adaptive)
-    lesson = Lesson(_batches(config, sampler, device), _loss_for(sampler), validate, snapshot)
-    best = yield from train_loop(net, lesson, settings)
+    sampler = AdaptiveSampler(config.batch, (epochs_of(config) + 1) * STEPS_PER_EPOCH, adaptive=config.adaptive)
+    lesson = Lesson(_batches(config, sampler, device), _loss_for(sampler), held_out, snapshot)
+    best = yield from train_loop(net, lesson, loop_settings(config))
     yield Finished(best)
 
 
@@ -138,7 +137,7 @@ class _Pictures(Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, order: Order) -> tuple[Tensor, Tensor, int]:
         index, shares = order
-        seed = (self._config.seed + 1) * 100_000_000 + index
+        seed = seed_of(self._config, index)
         rng = np.random.default_rng([seed, 4])
         look = random_look(seed, self._config.patch, self._config.patch)
         for again in range(1, _DRAWS):
@@ -146,38 +145,18 @@ class _Pictures(Dataset[tuple[Tensor, Tensor, int]]):
                 break
             look = random_look(seed + again * 1_000_000_000_000, self._config.patch, self._config.patch)
         picture, targets = _patch(seed, *look)
-        # A patch of a real micrograph is normalised with the whole of it, and so is not centred itself.
-        picture = picture * np.float32(np.exp(rng.normal(0, 0.25))) + np.float32(rng.normal(0, 0.3))
-        return torch.from_numpy(picture), torch.from_numpy(targets), kind_of(*look)
+        return torch.from_numpy(off_centre(picture, rng)), torch.from_numpy(targets), kind_of(*look)
 
 
 def _batches(
     config: SyntheticTrainConfig, sampler: AdaptiveSampler, device: torch.device
 ) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    loader = DataLoader(
-        _Pictures(config), batch_sampler=sampler, num_workers=config.workers, pin_memory=device.type == "cuda",
-        multiprocessing_context="spawn" if config.workers else None,
-        prefetch_factor=min(4, max(1, BLOCK // config.workers)) if config.workers else None,
-    )  # fmt: skip
+    ahead = min(4, max(1, BLOCK // max(config.workers, 1)))
+    loader = picture_loader(_Pictures(config), config, device, ahead=ahead, batch_sampler=sampler)
     for pictures, targets, kinds in loader:
         yield pictures.to(device, non_blocking=True), (targets.to(device, non_blocking=True), kinds)
 
 
-def _validation_set(config: SyntheticTrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    for index in range(_VALIDATION_PICTURES):
-        picture, targets = synthetic_patch(10_000_000 + index, config.patch)
-        yield torch.from_numpy(picture), torch.from_numpy(targets)
-
-
-def _validate(net: UNet, pictures: Tensor, targets: Tensor, device: torch.device) -> tuple[float, float]:
-    """Return loss and mean IoU over the validation pictures."""
-    loss, overlap, union = 0.0, torch.zeros(2), torch.zeros(2)
-    with torch.inference_mode():
-        for some, truth in zip(torch.split(pictures, 8), torch.split(targets, 8), strict=True):
-            logits = net(some.to(device)).float().cpu()
-            loss += float(segmentation_loss(logits, truth)) * len(some) / len(pictures)
-            answer = logits.argmax(1)
-            for k in range(2):
-                overlap[k] += ((answer == k) & (truth == k)).sum()
-                union[k] += ((answer == k) | (truth == k)).sum()
-    return loss, float((overlap / union.clamp_min(1)).mean())
+def _parts(logits: Tensor, truth: Tensor) -> list[tuple[Tensor, Tensor]]:
+    answer = logits.argmax(1)
+    return [(answer == k, truth == k) for k in range(2)]
