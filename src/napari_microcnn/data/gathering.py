@@ -173,6 +173,7 @@ def collect_regions(micrograph: Micrograph, labels: np.ndarray, names: Mapping[i
     ValueError
         If the sizes differ, or no region is large enough.
     """
+    from napari_microcnn.data.databar import find_overlays
     from napari_microcnn.data.squares import squares_in
 
     if micrograph.stack_shape or labels.shape != micrograph.plane_shape:
@@ -180,6 +181,7 @@ def collect_regions(micrograph: Micrograph, labels: np.ndarray, names: Mapping[i
             f"The regions have the shape {labels.shape}, the image {micrograph.name} {micrograph.pixels.shape}; "
             f"both must be single images of the same size."
         )
+    labels = np.where(find_overlays(micrograph.pixels).mask(), 0, labels)
     values = [int(value) for value in np.unique(labels) if value != 0]
     classes = named_classes(names.get(value, f"class {value}") for value in values)
     ids = {info.name: info.id for info in classes}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ClassifyConfig
+from napari_microcnn.data.comparable import specimen
 from napari_microcnn.data.orientations import Orientation, orientations_of
 from napari_microcnn.data.views import Prospect
 from napari_microcnn.device import resolve_device
@@ -36,12 +37,15 @@ class TileMap:
     probabilities : numpy.ndarray
         (rows, columns, K) float32, calibrated, in the order of the classifier's classes.
     step : tuple of float
-        Height and width of a tile in pixels of the image; the first one begins at its upper left corner.
+        Height and width of a tile in pixels of the image.
+    origin : tuple of int
+        Row and column where the first tile begins: the image without its databar.
     """
 
     classes: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
     step: tuple[float, float]
+    origin: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,8 @@ def classify(
     """Give an image, or every plane of a stack, a class.
 
     Up to 16 windows, evenly spread over the image, are looked at in orientations that leave the
-    class as it is; their mean decides. With ``config.tiles`` every tile gets a class of its own.
+    class as it is; their mean decides. A databar and plates with a scale bar are left out. With
+    ``config.tiles`` every tile gets a class of its own.
 
     Parameters
     ----------
@@ -141,12 +146,13 @@ def classify(
     looker = _Looker(classifier.snapshot().to(device), config)
     planes = list(micrograph.planes())
     found = []
-    for number, (index, pixels) in enumerate(planes):
+    for number, (index, plane) in enumerate(planes):
+        pixels, origin = specimen(plane)
         prospect = view.of(pixels)
         one = looker.answer(index, prospect)
         if config.tiles:
             tiles = yield from looker.tiles(prospect, pixels, number, len(planes))
-            one = replace(one, tiles=tiles)
+            one = replace(one, tiles=replace(tiles, origin=origin))
         else:
             yield Progress(number + 1, len(planes), f"{micrograph.name}: image {number + 1} of {len(planes)}")
         found.append(one)

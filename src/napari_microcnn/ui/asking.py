@@ -107,7 +107,7 @@ class AskPanel(QWidget):
         """Show the map of tiles over the image; class k is number k + 1, because 0 is transparent."""
         viewer, place = self._dock.viewer, layers.placed_like(image)
         scale, translate = np.array(place["scale"], float), np.array(place["translate"], float)
-        translate[-2:] += (np.array(found.step) - 1) / 2 * scale[-2:]
+        translate[-2:] += ((np.array(found.step) - 1) / 2 + found.origin) * scale[-2:]
         scale[-2:] *= found.step
         shown: dict[int | None, str] = {None: "transparent", 0: "transparent"}
         shown |= {info.id + 1: info.colour for info in model.classes}

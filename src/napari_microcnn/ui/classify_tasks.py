@@ -99,11 +99,14 @@ class Answered:
         uint8, stack axes and (rows, columns) of tiles, class ids plus one: 0 is nothing in napari.
     step : tuple of float
         Height and width of a tile in pixels.
+    origin : tuple of int
+        Row and column of the image where the first tile begins.
     """
 
     rows: list[dict[str, Any]]
     tiles: Array | None
     step: tuple[float, float]
+    origin: tuple[int, int] = (0, 0)
 
 
 def train(source: Source, config: ClassifierTrainConfig, folder: Path, name: str) -> Job[Judged]:
@@ -162,7 +165,8 @@ def classify(source: Micrograph | OnDisk, model: Path, config: ClassifyConfig) -
             shown = (
                 np.stack([one.classes + 1 for one in maps]).reshape(*stack, *maps[0].classes.shape) if maps else None
             )
-            yield Finished(Answered(found.rows(), shown, maps[0].step if maps else (1.0, 1.0)))
+            place = (maps[0].step, maps[0].origin) if maps else ((1.0, 1.0), (0, 0))
+            yield Finished(Answered(found.rows(), shown, *place))
 
 
 def gathered(source: Source) -> Collection:
