@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import ClassifyConfig as ClassifyConfig
     from napari_microcnn.config import ClassInfo as ClassInfo
     from napari_microcnn.config import ExplainConfig as ExplainConfig
+    from napari_microcnn.config import GrainSizeConfig as GrainSizeConfig
     from napari_microcnn.config import LabConfig as LabConfig
     from napari_microcnn.config import SegmentConfig as SegmentConfig
     from napari_microcnn.config import TrainConfig as TrainConfig
@@ -58,9 +59,14 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.measure.editing import merge_objects as merge_objects
     from napari_microcnn.measure.editing import select_objects as select_objects
     from napari_microcnn.measure.feedback import annotation_of_objects as annotation_of_objects
+    from napari_microcnn.measure.grain_size import GrainSize as GrainSize
+    from napari_microcnn.measure.grain_size import grain_size as grain_size
     from napari_microcnn.measure.objects import measure_objects as measure_objects
+    from napari_microcnn.measure.particles import particle_statistics as particle_statistics
+    from napari_microcnn.measure.phase_statistics import phase_statistics as phase_statistics
     from napari_microcnn.measure.regions import remove_regions as remove_regions
     from napari_microcnn.measure.segments import find_segments as find_segments
+    from napari_microcnn.measure.shapes import measure_shapes as measure_shapes
     from napari_microcnn.micrograph import Calibration as Calibration
     from napari_microcnn.micrograph import Micrograph as Micrograph
     from napari_microcnn.models import Classifier as Classifier
@@ -121,6 +127,12 @@ _HOME = {
     "segment": "predict.segment",
     "where_to_annotate": "predict.uncertainty",
     "measure_objects": "measure.objects",
+    "measure_shapes": "measure.shapes",
+    "GrainSize": "measure.grain_size",
+    "GrainSizeConfig": "config",
+    "grain_size": "measure.grain_size",
+    "particle_statistics": "measure.particles",
+    "phase_statistics": "measure.phase_statistics",
     "find_segments": "measure.segments",
     "domain_gap": "predict.gap",
     "look_like": "predict.resemblance",
