@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from napari_microcnn.config import ClassifierConfig, ClassifyConfig, ClassInfo
@@ -213,3 +214,15 @@ def test_many_windows_share_the_orientations() -> None:
     counting.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
     image_logits(counting, windows, orientations)
     assert seen == [4] * 8
+
+
+def test_a_databar_is_not_looked_at() -> None:
+    field = (halves(150, 192) * 0.5).astype(np.uint8)
+    bar = Image.new("L", (192, 30), 255)
+    ImageDraw.Draw(bar).text((4, 8), "20 kV x5,000 SE 1 µm", fill=0)
+    whole = np.concatenate([np.asarray(bar), field])
+    config = ClassifyConfig(tiles=True)
+    found, alone = (result_of(classify(image, classifier(), config)).planes[0] for image in (whole, field))
+    np.testing.assert_array_equal(found.probabilities, alone.probabilities)
+    np.testing.assert_array_equal(found.tiles.probabilities, alone.tiles.probabilities)
+    assert (found.tiles.origin, alone.tiles.origin) == ((30, 0), (0, 0))

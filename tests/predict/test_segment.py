@@ -6,6 +6,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from napari_microcnn.config import ClassInfo, ObjectRule, SegmentConfig, UNetConfig
 from napari_microcnn.events import Finished, Notice, TileDone, result_of
@@ -156,3 +157,30 @@ def test_closing_the_job_stops_it():
     next(job)
     job.close()
     assert list(job) == []
+
+
+def test_databars_and_plates_are_left_out():
+    field = np.random.default_rng(0).integers(0, 256, (200, 256), dtype=np.uint8)
+    picture = Image.fromarray(field)
+    draw = ImageDraw.Draw(picture)
+    for box, ink in (((0, 170, 255, 199), 255), ((180, 10, 239, 39), 0)):
+        draw.rectangle(box, fill=255 - ink)
+        draw.text((box[0] + 8, box[1] + 4), "20 kV x5,000 SE 1 µm" if ink else "2 µm", fill=ink)
+    draw.rectangle((185, 30, 230, 32), fill=0)
+    picture = np.asarray(picture)
+    made = model(ids=(1, 2), objects=ObjectRule(kind="particles", class_id=2))
+    keep = EXACT.model_copy(update={"keep_uncertainty": True})
+    for seen, rows in ((picture, slice(0, 170)), (np.concatenate([picture[170:], picture[:170]]), slice(30, 200))):
+        events = list(segment(Micrograph(seen), made, keep))
+        found, alone = events[-1].result, result_of(segment(Micrograph(picture[:170]), made, keep))
+        covered = np.ones((200, 256), bool)
+        covered[rows] = False
+        covered[rows.start + 10 : rows.start + 40, 180:240] = True
+        for name in ("classes", "labels", "uncertainty"):
+            part, expected = getattr(found, name), getattr(alone, name)
+            assert not part[covered].any()
+            assert np.array_equal(part[rows], expected)
+        assert (found.classes[~covered] > 0).all()
+        regions = [event.region[0] for event in events if isinstance(event, TileDone)]
+        assert (regions[0].start, regions[-1].stop) == (rows.start, rows.stop)
+        assert next(event.message for event in events if isinstance(event, Notice)).startswith("The databar")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.windows import Box
 from napari_microcnn.micrograph import Pixels
 
@@ -82,6 +83,11 @@ class Overlays:
             )  # fmt: skip
             clear = max(parts, key=lambda part: part.shape[0] * part.shape[1])
         return clear
+
+
+def field_limits(plane: Pixels) -> IntensityLimits:
+    """Return centre and scale of the grey values of a plane without its databar, whose black and white are no grey."""
+    return intensity_limits(plane[find_overlays(plane).field.slices])
 
 
 def find_overlays(plane: Pixels) -> Overlays:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.data.annotations import IGNORE, Annotated
+from napari_microcnn.data.databar import find_overlays
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits, normalise
 
 
@@ -24,7 +25,7 @@ class Source:
     targets : numpy.ndarray, (Y, X) uint8
         Class indices or `IGNORE`.
     limits : IntensityLimits
-        Of the whole image.
+        Of the whole image, without its databar.
     """
 
     pixels: NDArray[Any]
@@ -39,6 +40,8 @@ class Source:
 def read_source(data: Annotated, targets: NDArray[np.uint8], margin: int) -> Source:
     """Read the annotated part of an image and `margin` pixels around it, and nothing else.
 
+    A databar and plates with a scale bar are left out, unless nothing else is annotated.
+
     Parameters
     ----------
     data : Annotated
@@ -48,8 +51,13 @@ def read_source(data: Annotated, targets: NDArray[np.uint8], margin: int) -> Sou
     margin : int
         As far as a patch can reach beyond the annotation.
     """
+    image = data.image
+    overlays = find_overlays(image)
+    if overlays and (inside := np.where(overlays.mask(), np.uint8(IGNORE), targets) != IGNORE).any():
+        field = overlays.field.slices
+        image, targets = image[field], np.where(inside, targets, np.uint8(IGNORE))[field]
     box = annotated_box(targets, margin)
-    return Source(np.asarray(data.image[box]), targets[box], intensity_limits(data.image))
+    return Source(np.asarray(image[box]), targets[box], intensity_limits(image))
 
 
 def annotated_box(targets: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:

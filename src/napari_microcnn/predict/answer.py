@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule
+from napari_microcnn.data.databar import Overlays
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.device import give_back_memory
 from napari_microcnn.models import Model
@@ -48,6 +49,23 @@ class Answer:
             together([plane.uncertainty for plane in planes]),
             together([plane.boundary for plane in planes]),
         )
+
+    def around(self, overlays: Overlays) -> Answer:
+        """Return the answer for the whole plane from that for its field: 0 where the microscope wrote something."""
+        if not overlays:
+            return self
+
+        def whole(part: Any) -> Any:
+            if part is None:
+                return None
+            result = np.zeros((*part.shape[:-2], *overlays.shape), part.dtype)
+            result[(..., *overlays.field.slices)] = part
+            for plate in overlays.plates:
+                result[(..., *plate.slices)] = 0
+            return result
+
+        parts = (self.classes, self.labels, self.probabilities, self.uncertainty, self.boundary)
+        return Answer(*map(whole, parts))
 
 
 class PlaneAnswer:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.channels import conversion
+from napari_microcnn.data.databar import find_overlays
 from napari_microcnn.data.normalisation import normalise
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.micrograph import Micrograph, Pixels
@@ -105,12 +106,13 @@ def _reason(distances: dict[str, float]) -> str:
 
 
 def middle_plane(micrograph: Micrograph, model: Model) -> Pixels:
-    """Return the middle plane, with the channels that the model takes."""
+    """Return the middle plane without its databar, with the channels that the model takes."""
     planes = list(micrograph.planes())
     change, told = conversion(model.config.channels, micrograph.channels)
     if not told:
         model.check_channels(micrograph.channels)
-    return change(planes[len(planes) // 2][1])
+    plane = planes[len(planes) // 2][1]
+    return change(plane[find_overlays(plane).field.slices])
 
 
 def best_magnification(plane: Pixels, model: Model, config: SegmentConfig) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.data.channels import Conversion, conversion
+from napari_microcnn.data.databar import find_overlays
 from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
@@ -22,6 +23,7 @@ from napari_microcnn.predict.answer import Answer, PlaneAnswer
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 
+_OVERLAY = "The databar or the scale bar in the image is left out: class and object are 0 there."
 _SAMPLE = 333
 """Side of the windows that stand for a large image when its grey values are looked at."""
 
@@ -76,6 +78,8 @@ def segment(
     micrograph: Micrograph, model: Model | str | Path, config: SegmentConfig | None = None
 ) -> Job[Segmentation]:
     """Segment a micrograph, plane by plane and tile by tile.
+
+    A databar and plates with a scale bar are found and left out.
 
     Parameters
     ----------
@@ -140,30 +144,41 @@ def answer(
     clock = _Clock(int(np.prod(micrograph.stack_shape)))
     answers, used, told = [], [], set[str]()
     for index, plane in micrograph.planes():
-        seen = convert(plane)
+        overlays = find_overlays(plane)
+        seen = convert(plane[overlays.field.slices])
         views, remarks = _look_over(predictor, seen, model, config, rule)
         for remark in remarks:
             if remark not in told:  # planes of a stack are much alike
                 yield Notice(remark)
             told.add(remark)
         clock.expect(len(views))
-        shape = int(plane.shape[0]), int(plane.shape[1])
+        if overlays and _OVERLAY not in told:
+            yield Notice(_OVERLAY)
+            told.add(_OVERLAY)
         keep = {"keep_probabilities": config.keep_probabilities, "keep_uncertainty": config.keep_uncertainty}
         gathered = []
         for factor in views:
-            gathered.append(PlaneAnswer(model, rule if objects else None, shape, factor, **keep))
+            gathered.append(PlaneAnswer(model, rule if objects else None, overlays.field.shape, factor, **keep))
             source = at_magnification(seen, factor)
             limits = None if source is seen else limits_of(sample_windows(source, side=_SAMPLE))
             for event in predictor.tiles(source, limits):
                 if isinstance(event, Tile):
-                    yield clock.tile_done(event, index, *gathered[-1].take(event))
+                    yield _below(clock.tile_done(event, index, *gathered[-1].take(event)), overlays.field.top)
                 else:
                     yield event
             clock.view_done()
         gathered[0].average(gathered[1:])
-        answers.append(gathered[0].finish(config.min_size))
+        answers.append(gathered[0].finish(config.min_size).around(overlays))
         used.append(views)
     return Answer.stack(answers, micrograph.stack_shape), tuple(used)
+
+
+def _below(tile: TileDone, rows: int) -> TileDone:
+    """Return where a tile lies in a plane whose field begins so many rows below its upper edge."""
+    if not rows:
+        return tile
+    part, columns = tile.region
+    return replace(tile, region=(slice(part.start + rows, part.stop + rows), columns))
 
 
 def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ClassInfo
-from napari_microcnn.data import IGNORE, Annotated, intensity_limits
+from napari_microcnn.data import IGNORE, Annotated
+from napari_microcnn.data.databar import field_limits
 from napari_microcnn.data.patches import Source, annotated_box
 from napari_microcnn.data.splitting import hold_out, without
 from napari_microcnn.events import AnnotationChanged
@@ -26,7 +27,7 @@ class _Page:
         self.held = np.zeros(data.annotation.shape, bool)
         self.shared = np.zeros(data.annotation.shape, bool)
         """Judged on although it is learnt from: too little to hold any of it out."""
-        self.limits = intensity_limits(data.image)
+        self.limits = field_limits(data.image)
         self.refused = False
         self._box: tuple[slice, slice] | None = None
         self._pixels: NDArray[Any] | None = None

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_microcnn.data import Annotated, intensity_limits
+from napari_microcnn.data import Annotated
+from napari_microcnn.data.databar import field_limits
 from napari_microcnn.data.normalisation import IntensityLimits
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
@@ -139,7 +140,7 @@ class Preview:
         """Return the probabilities, (H, W, K) float32, of a box."""
         index = self._view.image
         if index not in self._limits:
-            self._limits[index] = intensity_limits(self._image)
+            self._limits[index] = field_limits(self._image)
         step: int = 2**net.config.depth
         margin = -(-MARGIN // step) * step
         window, core = read_window(plane, box, margin=margin, step=step, limits=self._limits[index])
