@@ -103,3 +103,12 @@ def test_shapes(
 def test_what_is_no_micrograph(pixels: np.ndarray[Any, Any], axes: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Micrograph(pixels, axes)
+
+
+def test_the_length_of_a_scale_bar_gives_the_pixel_size() -> None:
+    found = Calibration.of_bar("10um", 40)
+    assert found.pixel_size == (0.25, 0.25)
+    assert (found.unit, found.source) == ("µm", "set by the user, scale bar of 10um")
+    for text, pixels in (("10 um", 0.5), ("10 um", float("nan")), ("ten um", 40), ("0 um", 40), ("", 40)):
+        with pytest.raises(ValueError, match=r"click both ends|what stands beside|positive"):
+            Calibration.of_bar(text, pixels)

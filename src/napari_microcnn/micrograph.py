@@ -27,6 +27,9 @@ _SPELLINGS = {
     **{"a": "Å", "å": "Å", "angstrom": "Å", "ångström": "Å", "in": "inch", "inches": "inch"},
 }
 
+BY_HAND = "set by the user"
+"""Source of a calibration that no file tells."""
+
 _NUMBER_AND_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_].*)")
 
 
@@ -74,7 +77,7 @@ class Calibration:
         object.__setattr__(self, "unit", canonical_unit(self.unit))
 
     @classmethod
-    def parse(cls, text: str, source: str = "set by the user") -> Calibration:
+    def parse(cls, text: str, source: str = BY_HAND) -> Calibration:
         """Read a calibration from text such as ``"0.25 um"``, with or without the space.
 
         Raises
@@ -87,6 +90,31 @@ class Calibration:
             raise ValueError(f"{text!r} is not a pixel size; write a number and a unit, like '0.25 um'.")
         size = float(parts[1])
         return cls((size, size), parts[2], source)
+
+    @classmethod
+    def of_bar(cls, text: str, pixels: float) -> Calibration:
+        """Return the pixel size of an image whose scale bar is so many pixels long.
+
+        Parameters
+        ----------
+        text : str
+            What is written beside the bar, such as ``"10 um"``.
+        pixels : float
+            Its length in the image.
+
+        Raises
+        ------
+        ValueError
+            If the text is no length, or the bar is shorter than two pixels.
+        """
+        if not np.isfinite(pixels) or pixels < 2:
+            raise ValueError("The ends of the scale bar lie less than two pixels apart; click both ends of it.")
+        try:
+            whole = cls.parse(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is no length; write what stands beside the scale bar, like '10 um'.") from None
+        size = whole.pixel_size[0] / pixels
+        return cls((size, size), whole.unit, f"{BY_HAND}, scale bar of {text.strip()}")
 
     def to(self, unit: str) -> Calibration:
         """Return the same calibration expressed in another unit."""

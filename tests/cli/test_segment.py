@@ -150,3 +150,14 @@ def test_an_interruption_keeps_the_finished_files(pictures: Path, model: Path, m
     assert segment(pictures, model, str(pictures / "images")) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert names(pictures) == ["p0.csv", "p0.json", "p0_classes.tif", "p0_labels.tif"]
+
+
+def test_the_pixel_size_can_be_given(pictures: Path, model: Path) -> None:
+    image = str(pictures / "images" / "p0.tif")
+    assert segment(pictures, model, image, "--pixel-size", "0.125 um") == 0
+    classes = read_micrograph(pictures / "out" / "p0_classes.tif")
+    assert classes.calibration is not None
+    assert classes.calibration.to("µm").pixel_size == pytest.approx((0.125, 0.125))
+    told = json.loads((pictures / "out" / "p0.json").read_text(encoding="utf-8"))
+    assert "--pixel-size '0.125 µm'" in told["command"]
+    assert segment(pictures, model, image, "--pixel-size", "wide") == 2

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_microcnn.cli.inputs import is_result, named_files
+from napari_microcnn.cli.measure import PixelSize
 from napari_microcnn.cli.options import one_line, takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.results import check_replaceable
+from napari_microcnn.micrograph import Calibration
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph
@@ -31,6 +34,7 @@ def segment_files(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Write STEM_uncertainty.tif too: where to annotate next.")
     ] = False,
+    pixel_size: PixelSize = None,
 ) -> None:
     """Segment images; a file that cannot be done is told and does not stop the others.
 
@@ -49,6 +53,7 @@ def segment_files(
     from napari_microcnn.io.read import read_micrograph
     from napari_microcnn.models import load_model
 
+    given = Calibration.parse(pixel_size) if pixel_size else None
     loaded = load_model(model)
     make_folder(output)
     settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
@@ -57,6 +62,7 @@ def segment_files(
         try:
             check_replaceable(output, stem_of(path))
             micrograph = read_micrograph(path)
+            micrograph = replace(micrograph, calibration=given or micrograph.calibration)
             result = segment_micrograph(micrograph, loaded, settings)
             written = write_segmentation(result, output, path, model)
         except (ValueError, OSError) as error:
@@ -108,7 +114,7 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         micrograph=micrograph,
         model=result.model.info(),
         settings=result.config.model_dump(),
-        command=segment_command(source, model, result.config, ".", result.precision),
+        command=segment_command(source, model, result.config, ".", result.precision, micrograph.calibration),
     )
     told["computed"] = result.computed
     gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])

@@ -22,6 +22,7 @@ from napari_microcnn.config import (
 )
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.provenance import command_line
+from napari_microcnn.micrograph import BY_HAND, Calibration
 
 _WISHES = ("keep_probabilities", "keep_uncertainty")
 """What the command line says in other words."""
@@ -77,7 +78,12 @@ def options_of(config: Settings) -> dict[str, Any]:
 
 
 def segment_command(
-    source: Path | str, model: str, config: SegmentConfig, folder: Path | str, precision: str | None = None
+    source: Path | str,
+    model: str,
+    config: SegmentConfig,
+    folder: Path | str,
+    precision: str | None = None,
+    calibration: Calibration | None = None,
 ) -> str:
     """Return the command line that segments an image in the same way, on computers with other defaults too.
 
@@ -92,10 +98,14 @@ def segment_command(
         For the results.
     precision : str, optional
         What ``"auto"`` meant.
+    calibration : Calibration, optional
+        Of the micrograph; repeated where it was set by hand.
     """
     options = {name: value for name, value in options_of(config).items() if name not in _WISHES}
     if precision is not None:
         options["precision"] = precision
+    if calibration is not None and calibration.source.startswith(BY_HAND):
+        options["pixel_size"] = f"{calibration.pixel_size[1]:.12g} {calibration.unit}"
     wishes = {name.removeprefix("keep_"): bool(getattr(config, name)) for name in _WISHES}
     return command_line("segment", [source], model=model, o=folder, **options, **wishes)
 

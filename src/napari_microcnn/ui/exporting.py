@@ -109,4 +109,6 @@ def _command(micrograph: Micrograph, order: ExportOrder) -> str:
     if order.made_by is None:
         return ""
     source, config = micrograph.path or micrograph.name, SegmentConfig(**order.settings)
-    return segment_command(source, order.made_by, config, order.folder, order.computed.get("precision"))
+    return segment_command(
+        source, order.made_by, config, order.folder, order.computed.get("precision"), order.calibration
+    )
