@@ -10,7 +10,17 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QTabWidget
 
 PLUGIN = "napari-microcnn"
-DOCKS = ("Synthesize", "Segment", "Annotate & train", "Correct", "Classify", "Convolution lab", "Explain", "Export")
+DOCKS = (
+    "Synthesize",
+    "Segment",
+    "Annotate & train",
+    "Correct",
+    "Classify",
+    "Convolution lab",
+    "Explain",
+    "Measure",
+    "Export",
+)
 
 _SETTLED = 300
 """Milliseconds until the docks have found their place."""
@@ -30,7 +40,7 @@ def open_window(files: Sequence[str]) -> napari.Viewer:
         viewer.open(list(files), stack=False)
     else:
         viewer.open_sample(PLUGIN, "nanoporous")
-    # Upright tabs: side by side at the foot, eight names would be cut to a letter or two.
+    # Upright tabs: side by side at the foot, nine names would be cut to a letter or two.
     docks["Segment"].window().setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
     viewer.canvas.overlays.scale_bar.visible = True
     QTimer.singleShot(_SETTLED, viewer.reset_view)  # the canvas has its final size only now

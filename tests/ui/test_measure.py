@@ -1,0 +1,126 @@
+"""The Measure dock, clicked through."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_microcnn.config import VoronoiConfig
+from napari_microcnn.micrograph import Calibration
+from napari_microcnn.synth.voronoi import voronoi
+from napari_microcnn.ui import layers
+from napari_microcnn.ui.measure import MeasureDock
+from napari_microcnn.ui.measure_table import ObjectModel
+
+MICRON = Calibration((0.5, 0.5), "um", "set by the user")
+
+
+@pytest.fixture
+def dock(open_dock: Callable[[str], Any]) -> MeasureDock:
+    return open_dock("Measure")
+
+
+@pytest.fixture
+def measured(viewer: Any, dock: MeasureDock, finish: Callable[[Any], None]) -> MeasureDock:
+    grains = voronoi(VoronoiConfig(height=240, width=300, grains=80), 1).grains
+    viewer.add_labels(grains, name="steel", **layers.calibrated(MICRON))
+    dock.run_button.click()
+    finish(dock)
+    return dock
+
+
+def test_without_labels_it_says_what_to_do(dock: MeasureDock, told: list[str]) -> None:
+    dock.run_button.click()
+    assert told == ["There is nothing to measure: run Segment first, or open a label image."]
+
+
+def test_grains_come_with_what_was_counted(viewer: Any, measured: MeasureDock, told: list[str]) -> None:
+    assert told == []
+    assert "ASTM grain size number planimetric" in measured.result.text()
+    assert "Only 1 field" in measured.objections.text()
+    points = viewer.layers["steel intersections"]
+    assert len(points.data) == len(measured.measured.points) > 50
+    assert set(points.features["kind"]) <= {"crossing", "tangent", "triple point", "end of a line"}
+    assert tuple(points.scale) == (0.5, 0.5)
+    assert len(viewer.layers["steel test lines"].data) == len(measured.measured.lines)
+    features = viewer.layers["steel"].features
+    assert len(features) == len(measured.measured.table["label"])
+    assert "area_um2" in features
+
+
+def test_measuring_again_piles_up_no_layers(viewer: Any, measured: MeasureDock, finish: Callable[[Any], None]) -> None:
+    names = sorted(layer.name for layer in viewer.layers)
+    measured.form.widget("figure").setCurrentIndex(1)
+    measured.run_button.click()
+    finish(measured)
+    assert sorted(layer.name for layer in viewer.layers) == names
+    assert all(len(line) > 10 for line in measured.measured.lines)
+
+
+def test_a_row_leads_to_its_object_and_back(viewer: Any, measured: MeasureDock) -> None:
+    measured.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    measured.table.selectRow(0)
+    largest = int(np.argmax(measured.measured.table["area_um2"]))
+    label = int(measured.measured.table["label"][largest])
+    assert viewer.layers["steel"].selected_label == label
+    inside = np.argwhere(viewer.layers["steel"].data == label)
+    centre = np.asarray(viewer.scene.camera.center)[-2:] / 0.5
+    assert (inside.min(0) <= centre).all()
+    assert (centre <= inside.max(0)).all()
+    other = inside = np.argwhere(viewer.layers["steel"].data == 5)[0]
+    measured.find_row(other)
+    row = measured.table.currentIndex().row()
+    assert measured.measured.table["label"][measured.table.objects.order[row]] == 5
+
+
+def test_filter_and_colour(viewer: Any, measured: MeasureDock) -> None:
+    measured.property.setCurrentText("area_um2")
+    areas = measured.measured.table["area_um2"]
+    measured.low.setValue(float(np.median(areas)))
+    assert measured.table.objects.rowCount() == int((areas >= measured.low.value()).sum()) < len(areas)
+    measured.colour_button.click()
+    picture = viewer.layers["steel area_um2"]
+    label = measured.measured.table["label"][3]
+    assert picture.data[viewer.layers["steel"].data == label] == pytest.approx(areas[3])
+
+
+def test_table_is_saved_as_shown(measured: MeasureDock, finish: Callable[[Any], None], tmp_path: Path) -> None:
+    measured.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    measured.save(tmp_path / "t.csv")
+    finish(measured)
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        areas = [float(row["area_um2"]) for row in csv.DictReader(file)]
+    assert areas == sorted(areas)
+    assert (tmp_path / "t_summary.json").is_file()
+
+
+def test_particles_of_a_stack_are_those_in_view(viewer: Any, dock: MeasureDock, finish: Callable[[Any], None]) -> None:
+    stack = np.zeros((2, 60, 60), int)
+    stack[0, 5:15, 5:15] = 1
+    stack[1, 5:15, 5:15], stack[1, 30:50, 30:50] = 1, 2
+    viewer.add_labels(stack, name="powder")
+    viewer.dims.set_current_step(0, 1)
+    dock.kind.setCurrentIndex(1)
+    dock.run_button.click()
+    finish(dock)
+    assert dock.measured.table["area_px"].tolist() == [100, 400]
+    assert len(viewer.layers) == 1
+    assert dock.settings.isHidden()
+
+
+def test_twenty_thousand_rows_are_sorted_and_filtered() -> None:
+    model = ObjectModel()
+    rng = np.random.default_rng(0)
+    model.set_columns({"label": np.arange(20_000), "area": rng.random(20_000)})
+    model.sort(1, Qt.SortOrder.DescendingOrder)
+    model.keep(model.columns["area"] > 0.5)
+    shown = model.columns["area"][model.order]
+    assert (np.diff(shown) <= 0).all()
+    assert shown.min() > 0.5
+    assert model.data(model.index(0, 0)) == str(int(np.argmax(model.columns["area"])))
