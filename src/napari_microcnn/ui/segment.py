@@ -22,6 +22,7 @@ from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairing import OnDisk
 from napari_microcnn.ui.preview import ROLE as PREVIEW
+from napari_microcnn.ui.scale import ScaleSection
 from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Reading
 from napari_microcnn.ui.text import Sentence, quiet
@@ -40,6 +41,7 @@ class SegmentDock(Dock):
         super().__init__(napari_viewer, "Segment")
         self.image = LayerChoice(self.viewer, Image, "Open an image first")
         self.calibration = quiet()
+        self.scale = ScaleSection(self.viewer, lambda: self.image.layer, self.refuse)
         self.model = ModelChoice(self.session)
         self.card = quiet()
         self.form = SettingsForm(SegmentConfig, _ADVANCED)
@@ -59,11 +61,13 @@ class SegmentDock(Dock):
         form.addRow("", self.card)
         form.addRow("Objects", self.objects)
         self.body.addLayout(form)
+        self.body.addWidget(Folded("Scale", self.scale))
         self.body.addWidget(Folded("Advanced", self.form))
         self.body.addWidget(self.result)
         self.body.addWidget(self.gap)
         self.body.addWidget(self.doubt)
         self.image.layer_changed.connect(self._describe_image)
+        self.scale.changed.connect(self._describe_image)
         self.model.model_changed.connect(self._describe_model)
         self.model.failed.connect(self.refuse)
         self._describe_image()
