@@ -139,3 +139,13 @@ def test_mistakes_are_told_in_one_line(bricks: Path, tmp_path: Path, monkeypatch
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_of_a_folder_of_results_only_the_labels_count(bricks: Path, tmp_path: Path) -> None:
+    folder = bricks.parent
+    bricks.rename(folder / "steel_labels.tif")
+    tifffile.imwrite(folder / "steel_classes.tif", np.ones((19, 19), np.uint8))
+    (folder / "steel.json").write_text('{"software": "napari-microcnn"}', encoding="utf-8")
+    words = ["measure", "grains", str(folder), "-o", str(tmp_path / "g.csv"), "--pixel-size", "1 um"]
+    assert main(words) == 0
+    assert {row["file"] for row in rows(tmp_path / "g.csv")} == {"steel_labels.tif"}

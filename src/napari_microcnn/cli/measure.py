@@ -53,7 +53,7 @@ def grains(
         return Measured([field.table for field in size.fields], size.summary(), size.warnings)
 
     options = {"boundary": boundary, **config.model_dump(exclude_defaults=True)}
-    measure_files("grains", inputs, output, pixel_size, measured, options)
+    measure_files("grains", "labels" if boundary is None else "classes", inputs, output, pixel_size, measured, options)
 
 
 @app.command("particles", help="Number, sizes, shapes and places of particles or pores, with intervals.")
@@ -81,7 +81,9 @@ def particles(
         return Measured(found.tables, found.summary(), sureness=sure)
 
     options = {"class": class_id, "parts": parts, "sureness": sureness}
-    measure_files("particles", inputs, output, pixel_size, measured, options)
+    measure_files(
+        "particles", "labels" if class_id is None else "classes", inputs, output, pixel_size, measured, options
+    )
 
 
 @app.command("phases", help="Area fraction, interface, chords and connectivity of every class, with intervals.")
@@ -118,4 +120,4 @@ def phases(
         return Measured([columns], told, sureness=sure if sureness else None)
 
     options = {"thickness": thickness, "parts": parts, "sureness": sureness}
-    measure_files("phases", inputs, output, pixel_size, measured, options)
+    measure_files("phases", "classes", inputs, output, pixel_size, measured, options)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import named_files
+from napari_microcnn.cli.inputs import is_result, named_files
 from napari_microcnn.cli.running import say
 from napari_microcnn.io.atomic import make_folder
-from napari_microcnn.io.pairs import SUFFIXES
+from napari_microcnn.io.pairs import SUFFIXES, stem_of
 from napari_microcnn.micrograph import Calibration, Micrograph
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -33,6 +33,7 @@ Measure: TypeAlias = Callable[[list[Array], Calibration | None], Measured]
 
 def measure_files(
     kind: str,
+    role: str,
     inputs: Sequence[Path],
     output: Path,
     pixel_size: str | None,
@@ -42,7 +43,8 @@ def measure_files(
     """Measure all files, each for itself and all together, write the results, and print a line for each.
 
     Beside the table ``FILE.csv`` stands ``FILE_summary.csv``, a row of numbers for every file and one for all, and
-    ``FILE_summary.json``, which says how they were made; ``FILE_sureness.csv`` if that was asked for.
+    ``FILE_summary.json``, which says how they were made; ``FILE_sureness.csv`` if that was asked for. Of folders that
+    `segment` wrote to, only the maps of a role are measured: ``"labels"`` or ``"classes"``.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def measure_files(
     from napari_microcnn.io.read import read_labels, read_micrograph
 
     given = Calibration.parse(pixel_size) if pixel_size else None
-    files = named_files(inputs)
+    files = _measured_files(inputs, role)
     if output.suffix.lower() in SUFFIXES:
         raise ValueError(f"{output} is the name of an image; the table needs one that ends in .csv.")
     make_folder(output.parent)
@@ -75,6 +77,16 @@ def measure_files(
         found["all"] = measured(planes, given or micrographs[0].calibration)
     command = command_line(f"measure {kind}", files, **options, pixel_size=pixel_size, o=str(output))
     _write(output, table, found, micrographs, {**options, "pixel_size": pixel_size}, command)
+
+
+def _measured_files(inputs: Sequence[Path], role: str) -> list[Path]:
+    """Return the files that were named, and of folders that `segment` wrote to only the maps of the wanted role."""
+    wanted: list[Path] = []
+    for path in inputs:
+        files = named_files([path])
+        results = [file for file in files if is_result(file) and stem_of(file).endswith(f"_{role}")]
+        wanted += results if path.is_dir() and results else files
+    return named_files(wanted)
 
 
 def _named(name: str, one: Measured) -> Columns:
