@@ -110,7 +110,7 @@ def phases(
         found = summary(planes, calibration)
         names = next(iter(found.values()))
         columns = {"class": np.array(list(found)), **{n: np.array([one[n] for one in found.values()]) for n in names}}
-        told = {f"{name}_{key}": value for key, one in found.items() for name, value in one.items()}
+        told = {f"class_{key}_{name}": value for key, one in found.items() for name, value in one.items()}
         sure: Columns = {"class": np.empty(0, int)}
         for key in found if sureness else ():
             masks = [(plane == key).astype(np.uint8) for plane in planes]

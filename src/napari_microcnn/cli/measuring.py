@@ -135,7 +135,7 @@ def _sentence(summary: Mapping[str, float]) -> str:
     ends = {f"{key}_{end}" for key in summary for end in ("low", "high")}
     parts = []
     for key, value in summary.items():
-        if key in ends:
+        if key in ends or np.isnan(value):
             continue
         low, high = summary.get(f"{key}_low", np.nan), summary.get(f"{key}_high", np.nan)
         parts.append(f"{key} {value:.4g}" + (f" ({low:.4g} to {high:.4g})" if np.isfinite(high - low) else ""))

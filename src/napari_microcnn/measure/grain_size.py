@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config.measuring import GrainSizeConfig
 from napari_microcnn.measure.astm import iso_number, number_from_density, number_from_intercept, warnings_of
-from napari_microcnn.measure.distributions import lognormal_misfit
+from napari_microcnn.measure.distributions import lognormal_misfit, percentiles
 from napari_microcnn.measure.figures import DIRECTIONS, TestLine, straight_lines, three_circles
 from napari_microcnn.measure.filling import fill_boundaries
 from napari_microcnn.measure.intersections import Intersections, intersections
 from napari_microcnn.measure.interval import Estimate, ratio
-from napari_microcnn.measure.objects import Table, measure_objects
+from napari_microcnn.measure.objects import Table
 from napari_microcnn.measure.planimetric import jeffries_weights
+from napari_microcnn.measure.shapes import measure_shapes
 from napari_microcnn.measure.tiling import Tiling, planes_of, tiling
 from napari_microcnn.measure.units import length_unit, pixel_sizes
 from napari_microcnn.micrograph import Calibration
@@ -31,7 +32,7 @@ class GrainField:
     Attributes
     ----------
     table : dict
-        Grains as from `measure_objects`, lengths in the unit of the result; ``count`` is what each counts.
+        Grains as from `measure_shapes`, lengths in the unit of the result; ``count`` is what each counts.
     lines : list of TestLine
     found : Intersections
         Positions in pixels.
@@ -66,6 +67,9 @@ class GrainSize:
         Mean lineal intercept along every direction in degrees; empty for circles.
     planimetric_number, intercept_number, iso643_number : Estimate or None
         Grain size numbers; None without calibration.
+    diameters : list of float
+        D10, D50 and D90 of the equivalent circular diameter of whole grains, larger ones weighed for being cut more
+        often (Miles and Lantuejoul).
     lognormal_misfit : float
         Kolmogorov-Smirnov distance of the grains' diameters from the best lognormal law.
     warnings : list of str
@@ -80,6 +84,7 @@ class GrainSize:
     planimetric_number: Estimate | None
     intercept_number: Estimate | None
     iso643_number: Estimate | None
+    diameters: list[float]
     lognormal_misfit: float
     warnings: list[str]
 
@@ -116,6 +121,8 @@ class GrainSize:
         for name, one in estimates.items():
             if one is not None:
                 result |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+        result[f"mean_area_{squared}"] = 1 / self.density.value if self.density.value > 0 else math.inf
+        result |= {f"D{d}_{unit}": value for d, value in zip((10, 50, 90), self.diameters, strict=True)}
         result["relative_accuracy_planimetric_percent"] = self.density.relative_accuracy
         result["relative_accuracy_intercept_percent"] = self.intercept.relative_accuracy
         return {**result, "anisotropy": self.anisotropy, "lognormal_misfit": self.lognormal_misfit}
@@ -171,7 +178,7 @@ def _field(
     rng: np.random.Generator,
 ) -> GrainField:
     labels = fill_boundaries(plane)
-    table = measure_objects(labels, calibration)
+    table = measure_shapes(labels, calibration)
     count = jeffries_weights(labels, table["label"])
     sizes, unit = pixel_sizes(calibration), length_unit(calibration)
     shape = (int(labels.shape[0]), int(labels.shape[1]))
@@ -212,7 +219,7 @@ def _pooled(fields: list[GrainField], calibration: Calibration | None, parts: bo
         angle: ratio(*directions[k]).mapped(_inverse) for k, angle in enumerate(DIRECTIONS) if directions[k, 1].any()
     }
     diameter = f"equivalent_circular_diameter_{length_unit(calibration)}"
-    whole = np.concatenate([field.table[diameter][field.table["count"] == 1] for field in fields])
+    sizes, weights = (np.concatenate([field.table[name] for field in fields]) for name in (diameter, "edge_weight"))
     numbers: list[Estimate | None] = [None, None, None]
     if calibration is not None:
         mm = calibration.to("mm").pixel_size[0] / calibration.pixel_size[0]
@@ -226,7 +233,8 @@ def _pooled(fields: list[GrainField], calibration: Calibration | None, parts: bo
         warnings.insert(0, "The pixel size is not known, so no grain size number G can be stated; set the pixel size.")
     return GrainSize(
         length_unit(calibration), fields, float(grains.sum()), density, intercept, by_direction,
-        numbers[0], numbers[1], numbers[2], lognormal_misfit(whole), warnings,
+        numbers[0], numbers[1], numbers[2], percentiles(sizes, weights),
+        lognormal_misfit(sizes[weights > 0]), warnings,
     )  # fmt: skip
 
 

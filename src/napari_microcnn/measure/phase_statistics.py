@@ -71,8 +71,10 @@ class Phase:
         result["relative_accuracy_percent"] = self.area_fraction.relative_accuracy
         result |= {f"mean_chord_{self.unit}": self.mean_chord, "regions": self.regions}
         result |= {"largest_region": self.largest_region, "spans_x": self.spans_x, "spans_y": self.spans_y}
-        thickness = f"local_thickness_{self.unit}"
-        return {**result, f"mean_{thickness}": self.thickness, f"std_{thickness}": self.thickness_spread}
+        if math.isnan(self.thickness):
+            return result
+        name = f"local_thickness_{self.unit}"
+        return {**result, f"mean_{name}": self.thickness, f"std_{name}": self.thickness_spread}
 
 
 def phase_statistics(

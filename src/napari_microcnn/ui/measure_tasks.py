@@ -58,26 +58,22 @@ def measure_labels(
     labels: Array, calibration: Calibration | None, kind: str, config: GrainSizeConfig
 ) -> Job[Measurement]:
     """Measure the objects of a plane; runs in the worker."""
-    from napari_microcnn.measure import grain_size, measure_shapes, particle_statistics
+    from napari_microcnn.measure import grain_size, particle_statistics
     from napari_microcnn.measure.filling import fill_boundaries
 
-    yield Progress(0, 2, "Counting")
+    yield Progress(0, 1, "Counting")
     nothing = np.empty((0, 2)), np.empty(0, object), np.empty(0)
     if kind == PARTICLES:
         found = particle_statistics(labels, calibration)
         yield Finished(Measurement(kind, found.tables[0], found.summary(), (), labels, (), *nothing))
         return
     size = grain_size(labels, calibration, config)
-    yield Progress(1, 2, "Measuring the shapes of the grains")
-    filled = fill_boundaries(labels)
     field = size.fields[0]
-    yield Finished(
-        Measurement(
-            kind, {**measure_shapes(filled, calibration), "count": field.table["count"]}, size.summary(),
-            tuple(size.warnings), filled, tuple(_thinned(line.points) for line in field.lines), field.found.points,
-            np.array(KIND_NAMES, object)[field.found.kinds], field.found.weights,
-        )
-    )  # fmt: skip
+    lines = tuple(_thinned(line.points) for line in field.lines)
+    kinds = np.array(KIND_NAMES, object)[field.found.kinds]
+    met = field.found.points, kinds, field.found.weights
+    filled = fill_boundaries(labels)
+    yield Finished(Measurement(kind, field.table, size.summary(), tuple(size.warnings), filled, lines, *met))
 
 
 def _thinned(points: Array) -> Array:
