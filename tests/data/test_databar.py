@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from napari_microcnn.data.databar import find_overlays
+from napari_microcnn.data.databar import DRAWN, find_overlays, overlays_of
 from napari_microcnn.data.windows import Box
 from napari_microcnn.io.samples import NANOPOROUS_ROWS, nanoporous
 
@@ -155,3 +155,14 @@ def test_an_empty_strip_is_no_databar() -> None:
     grey = scene("texture")
     grey[300:] = 0  # left empty by an alignment of drifting images
     assert not find_overlays(grey)
+
+
+def test_what_the_user_drew_counts() -> None:
+    grey = with_bar(scene("texture"), 50, 0, 255)
+    assert overlays_of(grey, {}) == find_overlays(grey)
+    assert not overlays_of(grey, {DRAWN: ()})
+    found = overlays_of(grey, {DRAWN: ((330, 400, -3, 480), (0, 20, 0, 480), (100, 120, 10, 90), (500, 510, 0, 5))})
+    assert found.field == Box(20, 330, 0, 480)
+    assert found.plates == (Box(100, 120, 10, 90),)
+    with pytest.raises(ValueError, match="covers the whole image"):
+        overlays_of(grey, {DRAWN: ((0, 360, 0, 480),)})

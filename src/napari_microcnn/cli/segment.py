@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from napari_microcnn.cli.inputs import is_result, named_files
@@ -107,9 +108,11 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
     micrograph = result.micrograph
     table = None
     if result.labels is not None:
-        table = measure_objects(result.labels, micrograph.calibration)
+        # Objects that the databar cuts are cut by the border of the image.
+        seen = np.s_[..., : max(one.field.bottom for one in result.overlays), :]
+        table = measure_objects(result.labels[seen], micrograph.calibration)
         if result.boundary is not None:
-            table = with_confidence(table, result.labels, result.boundary)
+            table = with_confidence(table, result.labels[seen], result.boundary[seen])
     told: dict[str, Any] = provenance(
         micrograph=micrograph,
         model=result.model.info(),

@@ -7,8 +7,9 @@ material taken for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from napari_microcnn.micrograph import Pixels
 
 Grey = NDArray[np.float32]
 
+DRAWN = "databar"
+"""Key of a micrograph's metadata: (top, bottom, left, right) of what the user drew, instead of what would be found."""
 _LEAST_SIDE = 96
 """Microscopes save no smaller images, in pixels; windows cut from one have no databar."""
 _LARGEST = 1 << 26
@@ -83,6 +86,30 @@ class Overlays:
             )  # fmt: skip
             clear = max(parts, key=lambda part: part.shape[0] * part.shape[1])
         return clear
+
+
+def overlays_of(plane: Pixels, metadata: Mapping[str, Any]) -> Overlays:
+    """Return the overlays that the user drew, which are in the metadata of a micrograph, or else those found."""
+    drawn = metadata.get(DRAWN)
+    if drawn is None:
+        return find_overlays(plane)
+    height, width = int(plane.shape[0]), int(plane.shape[1])
+    top, bottom, plates = 0, height, []
+    for box in (Box(*sides) for sides in drawn):
+        inside = Box(max(0, box.top), min(height, box.bottom), max(0, box.left), min(width, box.right))
+        if min(inside.shape) <= 0:
+            continue
+        wide = inside.shape[1] >= 0.98 * width
+        if wide and inside.bottom >= 0.98 * height:
+            bottom = min(bottom, inside.top)
+        elif wide and inside.top <= 0.02 * height:
+            top = max(top, inside.bottom)
+        else:
+            plates.append(inside)
+    if bottom - top < 1:
+        raise ValueError("The databar covers the whole image; make its rectangle smaller, or delete it.")
+    kept = (plate._replace(top=max(top, plate.top), bottom=min(bottom, plate.bottom)) for plate in plates)
+    return Overlays(Box(top, bottom, 0, width), tuple(box for box in kept if min(box.shape) > 0), (height, width))
 
 
 def field_limits(plane: Pixels) -> IntensityLimits:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.data.channels import Conversion, conversion
-from napari_microcnn.data.databar import find_overlays
+from napari_microcnn.data.databar import Overlays, overlays_of
 from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.resampling import sample_windows
 from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
@@ -67,6 +67,11 @@ class Segmentation(Answer):
     def computed(self) -> dict[str, Any]:
         """Device, precision and magnifications, for the provenance."""
         return {"device": self.device, "precision": self.precision, "magnifications": self.views}
+
+    @property
+    def overlays(self) -> tuple[Overlays, ...]:
+        """What was left out of every plane because the microscope wrote there."""
+        return tuple(overlays_of(plane, self.micrograph.metadata) for _, plane in self.micrograph.planes())
 
     @property
     def magnification(self) -> tuple[float, ...]:
@@ -144,7 +149,7 @@ def answer(
     clock = _Clock(int(np.prod(micrograph.stack_shape)))
     answers, used, told = [], [], set[str]()
     for index, plane in micrograph.planes():
-        overlays = find_overlays(plane)
+        overlays = overlays_of(plane, micrograph.metadata)
         seen = convert(plane[overlays.field.slices])
         views, remarks = _look_over(predictor, seen, model, config, rule)
         for remark in remarks:

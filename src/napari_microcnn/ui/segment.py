@@ -17,6 +17,7 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
+from napari_microcnn.ui.databar import show_databar, without_drawn
 from napari_microcnn.ui.doubt import COLOURS, Doubt, Found
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.models import ModelFile
@@ -80,7 +81,7 @@ class SegmentDock(Dock):
             raise ValueError("Open an image first: File > Open, or File > Open Sample > MicroCNN.")
         if model is None:
             raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
-        source = layers.source_of(image)
+        source = without_drawn(self.viewer, image, layers.source_of(image))
         channels = source.channels if isinstance(source, Micrograph) else model.channels
         if channels != model.channels and {channels, model.channels} != {1, 3}:  # grey and colours fit each other
             raise ValueError(
@@ -161,7 +162,8 @@ class SegmentDock(Dock):
 
         # What is there is drawn once, new layers one by one: napari takes a while to make each.
         new = [part for part in parts if layers.find(self.viewer, part[0], name, Labels) is None]
-        return [update, *(partial(put, *part) for part in new), tell]
+        show = partial(show_databar, self.viewer, image, found.covered)
+        return [update, *(partial(put, *part) for part in new), show, tell]
 
     def _tell_gap(self, gap: tuple[str, str]) -> None:
         """Show how far the image is from what the model knows, as a traffic light with its reason."""

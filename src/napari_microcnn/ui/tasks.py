@@ -58,6 +58,8 @@ class Segmented:
         Boundary segments with their confidence, where a single plane was searched for grains.
     gap : tuple of str
         Traffic light and sentence on how far the image is from what the model knows.
+    covered : tuple of tuple of int
+        (top, bottom, left, right) of the databar and plates that were left out of the first plane.
     """
 
     classes: Array
@@ -68,6 +70,7 @@ class Segmented:
     computed: dict[str, Any]
     gap: tuple[str, str]
     segments: Any = None
+    covered: tuple[tuple[int, int, int, int], ...] = ()
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
@@ -120,16 +123,20 @@ def _measured(found: Any, calibration: Calibration | None) -> Segmented:
     rule = found.model.objects if found.config.objects is None else None
     lines = found.boundary if found.labels is not None and found.labels.ndim == 2 else None
     gap = domain_gap(found.micrograph, found.model, found.config, found.magnification[len(found.magnification) // 2])
+    first = found.overlays[0]
+    field = (..., *first.field.slices)  # the databar is no area of any class
+    inside = None if found.labels is None else found.labels[field]
     word = "grains" if rule is not None and rule.kind == "grains" else "objects"
     return Segmented(
         classes=found.classes,
         labels=_compact(found.labels),
         outlines=None if found.labels is None else outlines(found.labels),
-        summary=summary_of(found.classes, found.labels, found.model.classes, calibration, word),
+        summary=summary_of(found.classes[field], inside, found.model.classes, calibration, word),
         magnification=found.magnification,
         computed=found.computed,
         segments=None if lines is None else find_segments(found.labels, lines),
         gap=(gap.light, gap.sentence),
+        covered=tuple(tuple(box) for box in first.boxes),
     )
 
 
