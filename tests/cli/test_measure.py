@@ -160,3 +160,14 @@ def test_phases_come_with_their_intervals(bricks: Path, tmp_path: Path, capsys) 
     assert 4.5 < float(table["3"]["mean_local_thickness_um"]) < 9.1
     sure = [row for row in rows(tmp_path / "f_sureness.csv") if row["class"] == "3"]
     assert float(sure[0]["inwards"]) < float(sure[0]["value"]) < float(sure[0]["outwards"])
+
+
+def test_how_sure_grains_are(bricks: Path, tmp_path: Path, capsys) -> None:
+    tifffile.imwrite(mask := tmp_path / "mask.tif", (tifffile.imread(bricks) == 0).astype(np.uint8))
+    words = ["measure", "grains", str(mask), "-o", str(tmp_path / "g.csv"), "--sureness"]
+    assert main(words) == 2
+    assert "--boundary" in capsys.readouterr().err
+    assert main([*words, "--boundary", "1"]) == 0
+    sure = {row["quantity"]: row for row in rows(tmp_path / "g_sureness.csv")}
+    # Boundaries of one pixel are gone when they are a pixel thinner: all is one grain.
+    assert [float(sure["grains_cut"][name]) for name in ("value", "inwards", "outwards")] == [4, 1, 4]

@@ -42,18 +42,34 @@ def grains(
     boundary: Annotated[
         int | None, typer.Option(help="The input is a class map, and this is the class of the boundaries.")
     ] = None,
+    sureness: Sureness = False,
     device: AnyDevice = "auto",
 ) -> None:
-    """Measure grains: numbered ones, or those enclosed by boundaries."""
-    from napari_microcnn.measure import grain_size
+    """Measure grains: numbered ones, or those enclosed by boundaries.
+
+    Raises
+    ------
+    ValueError
+        If it is asked how sure grains are that leave no boundary to be moved.
+    """
+    from napari_microcnn.measure import GrainSize, grain_size
+    from napari_microcnn.measure.sureness import sureness_of_outlines
+
+    if sureness and boundary is None:
+        raise ValueError("Numbered grains meet without a boundary that could move; give a class map and --boundary.")
+
+    def enclosed(masks: list[Array], calibration: Calibration | None) -> GrainSize:
+        return grain_size([numbered(mask == 0) for mask in masks], calibration, config)
 
     def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
-        labels = planes if boundary is None else [numbered(plane != boundary) for plane in planes]
-        size = grain_size(labels, calibration, config)
-        return Measured([field.table for field in size.fields], size.summary(), size.warnings)
+        masks = [(plane == boundary).astype(np.uint8) for plane in planes]
+        size = grain_size(planes, calibration, config) if boundary is None else enclosed(masks, calibration)
+        sure = sureness_of_outlines(lambda moved: enclosed(moved, calibration).summary(), masks) if sureness else None
+        return Measured([field.table for field in size.fields], size.summary(), size.warnings, sure)
 
-    options = {"boundary": boundary, **config.model_dump(exclude_defaults=True)}
-    measure_files("grains", "labels" if boundary is None else "classes", inputs, output, pixel_size, measured, options)
+    options = {"boundary": boundary, **config.model_dump(exclude_defaults=True), "sureness": sureness}
+    role = "labels" if boundary is None else "classes"
+    measure_files("grains", role, inputs, output, pixel_size, measured, options)
 
 
 @app.command("particles", help="Number, sizes, shapes and places of particles or pores, with intervals.")

@@ -117,7 +117,10 @@ class GrainSize:
             f"surface_per_volume_1/{unit}": self.surface_per_volume,
             **{f"mean_intercept_{angle:.0f}_degrees_{unit}": one for angle, one in self.by_direction.items()},
         }
+        counts = np.concatenate([field.table["count"] for field in self.fields])
+        inside = int((counts == 1).sum())
         result: dict[str, float] = {"fields": len(self.fields), "grains": self.grains}
+        result |= {"grains_inside": inside, "grains_cut": len(counts) - inside}
         for name, one in estimates.items():
             if one is not None:
                 result |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
