@@ -15,9 +15,7 @@ class GrainSizeConfig(Settings):
     figure: Literal["lines", "circles"] = Field(
         "lines", description="Test figure: lines in four directions, or Abrams' three circles"
     )
-    spacing: float = Field(
-        1.0, ge=0.1, le=20, description="Distance of test lines, in diameters of the average grain"
-    )
+    spacing: float = Field(1.0, ge=0.1, le=20, description="Distance of test lines, in diameters of the average grain")
     parts: int | None = Field(
         None, ge=1, le=100, description="Parts along every side of a field; none: whole fields, or a single one cut up"
     )
