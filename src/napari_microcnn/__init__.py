@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.config import TrainConfig as TrainConfig
     from napari_microcnn.config.adapting import AdaptConfig as AdaptConfig
     from napari_microcnn.data.annotations import Annotated as Annotated
+    from napari_microcnn.data.databar import find_overlays as find_overlays
     from napari_microcnn.data.files import read_annotated as read_annotated
     from napari_microcnn.data.gathering import collect as collect
     from napari_microcnn.data.pictures import make_ising as make_ising
@@ -105,6 +106,7 @@ _HOME = {
     "TrainConfig": "config",
     "result_of": "events",
     "read_micrograph": "io.read",
+    "find_overlays": "data.databar",
     "read_annotated": "data.files",
     "pair_files": "io.pairs",
     "make_ising": "data.pictures",
