@@ -23,6 +23,8 @@ from napari_microcnn.micrograph import METRES, Calibration
 _PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 254, 300, 350, 360, 400, 600, 720, 1200, 2400, 4800)
 _FINEST, _COARSEST = 5e-12, 2e-6  # metres per pixel that a bare resolution tag is believed: no printer, no scanner
 
+_ANYTHING = 1e3  # metres per pixel in formats that hold pictures of every kind, with a unit beside the number
+
 
 def find_calibration(tif: TiffFile) -> Calibration | None:
     """Ask every reader of `READERS` in turn for the pixel size of the first image of a file.
@@ -54,7 +56,7 @@ def ome(tif: TiffFile) -> Calibration | None:
     sizes = [
         length(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in ("Y", "X")
     ]
-    return believed(sizes, "OME-XML PhysicalSize")
+    return believed(sizes, "OME-XML PhysicalSize", largest=_ANYTHING)
 
 
 def imagej(tif: TiffFile) -> Calibration | None:
@@ -71,7 +73,7 @@ def imagej(tif: TiffFile) -> Calibration | None:
     scale = metres_of(unit)
     if density is None or scale is None or _is_print(density, scale):
         return None
-    return believed([scale / value for value in density], "ImageJ resolution")
+    return believed([scale / value for value in density], "ImageJ resolution", largest=_ANYTHING)
 
 
 def header(tif: TiffFile) -> Calibration | None:

@@ -43,7 +43,7 @@ def positive(value: float) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def believed(metres: Sequence[float | None], source: str) -> Calibration | None:
+def believed(metres: Sequence[float | None], source: str, *, largest: float = _LARGEST) -> Calibration | None:
     """Return both pixel sizes, y and x, in a unit that makes them easy to read.
 
     Parameters
@@ -52,6 +52,8 @@ def believed(metres: Sequence[float | None], source: str) -> Calibration | None:
         Length per pixel along y and x in metres.
     source : str
         Who says so.
+    largest : float
+        Metres per pixel that are too much for whoever says so.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def believed(metres: Sequence[float | None], source: str) -> Calibration | None:
     y, x = metres
     if y is None or x is None or not positive(y) or not positive(x):
         return None
-    if min(y, x) < _SMALLEST or max(y, x) > _LARGEST or max(y, x) > _ANISOTROPY * min(y, x):
+    if min(y, x) < _SMALLEST or max(y, x) > largest or max(y, x) > _ANISOTROPY * min(y, x):
         return None
     unit = next((name for name in ("m", "mm", "µm", "nm") if min(y, x) >= 0.1 * METRES[name]), "pm")
     digits = 12  # what a rational or a decimal in a file can mean; hides the noise of the division
