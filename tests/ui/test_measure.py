@@ -80,7 +80,7 @@ def test_a_row_leads_to_its_object_and_back(viewer: Any, measured: MeasureDock) 
 
 
 def test_filter_and_colour(viewer: Any, measured: MeasureDock) -> None:
-    measured.property.setCurrentText("area_um2")
+    measured.property.setCurrentText("area, µm²")
     areas = measured.measured.table["area_um2"]
     measured.low.setValue(float(np.median(areas)))
     assert measured.table.objects.rowCount() == int((areas >= measured.low.value()).sum()) < len(areas)

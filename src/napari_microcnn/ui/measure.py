@@ -18,7 +18,7 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.measure_layers import put_colours, put_intersections, put_lines
-from napari_microcnn.ui.measure_table import Histogram, ObjectTable
+from napari_microcnn.ui.measure_table import Histogram, ObjectTable, readable
 from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, Measurement, measure_labels, write_measurement
 from napari_microcnn.ui.text import Sentence, quiet
 
@@ -141,8 +141,9 @@ class MeasureDock(Dock):
         names = [name for name, column in found.table.items() if name != "label" and column.dtype.kind in "fiu"]
         self.property.blockSignals(True)
         self.property.clear()
-        self.property.addItems(names)
-        self.property.setCurrentText(next((name for name in names if name.startswith(_DIAMETER)), names[0]))
+        for name in names:
+            self.property.addItem(readable(name), name)
+        self.property.setCurrentIndex(next((i for i, name in enumerate(names) if name.startswith(_DIAMETER)), 0))
         self.property.blockSignals(False)
         self._property_changed()
         self.shown.setVisible(True)
@@ -173,7 +174,7 @@ class MeasureDock(Dock):
     def _property_changed(self) -> None:
         if self.measured is None:
             return
-        values = self.measured.table[self.property.currentText()].astype(float)
+        values = self.measured.table[self.property.currentData()].astype(float)
         finite = values[np.isfinite(values)]
         for spin, end in ((self.low, finite.min(initial=np.inf)), (self.high, finite.max(initial=-np.inf))):
             spin.blockSignals(True)
@@ -185,7 +186,7 @@ class MeasureDock(Dock):
     def _filter(self) -> None:
         if self.measured is None:
             return
-        name = self.property.currentText()
+        name = self.property.currentData()
         values = self.measured.table[name].astype(float)
         kept = ~((values < self.low.value()) | (values > self.high.value()))
         self.table.objects.keep(kept)
@@ -228,7 +229,7 @@ class MeasureDock(Dock):
         """Show the property as colours, in a layer of its own."""
         if self.measured is None or not self._there():
             raise ValueError("Measure something first.")
-        put_colours(self.viewer, self._layer, self.measured, self.property.currentText())
+        put_colours(self.viewer, self._layer, self.measured, self.property.currentData())
 
     def _ask_where(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the table", "objects.csv", "Tables (*.csv)")
@@ -264,5 +265,5 @@ def _lines(found: Measurement) -> dict[str, str]:
             continue
         low, high = found.summary.get(f"{key}_low", np.nan), found.summary.get(f"{key}_high", np.nan)
         interval = f" ({low:.4g} to {high:.4g})" if np.isfinite(high - low) else ""
-        lines[key] = f"{key.replace('_', ' ')}: {value:.4g}{interval}"
+        lines[key] = f"{readable(key)}: {value:.4g}{interval}"
     return lines

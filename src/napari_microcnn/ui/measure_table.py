@@ -12,6 +12,17 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 Array = np.ndarray[Any, Any]
 _BARS = "#56b4e9"
+_HEADER = 40
+_UNITS = {"px": "px", "nm": "nm", "um": "µm", "mm": "mm", "percent": "%", "degrees": "°"}
+
+
+def readable(name: str) -> str:
+    """Return the name of a column as people write it: ``area_um2`` is "area, µm²"."""
+    words, _, unit = name.rpartition("_")
+    known = _UNITS.get(unit.removesuffix("2"))
+    if known is None:
+        return name.replace("_", " ")
+    return f"{words.replace('_', ' ')}, {known}{'²' if unit.endswith('2') else ''}"
 
 
 class ObjectModel(QAbstractTableModel):
@@ -74,7 +85,7 @@ class ObjectModel(QAbstractTableModel):
         """Return the name of a column."""
         if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
             return None
-        return self.names[section].replace("_", " ")
+        return readable(self.names[section])
 
 
 class ObjectTable(QTableView):
@@ -99,6 +110,9 @@ class ObjectTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.verticalHeader().setVisible(False)
         self.verticalHeader().setDefaultSectionSize(20)
+        header = self.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)  # long names in two lines
+        header.setFixedHeight(_HEADER)
         self.selectionModel().currentRowChanged.connect(self._current)
 
     def show_row(self, row: int) -> bool:
@@ -138,7 +152,7 @@ class Histogram(pg.PlotWidget):
         number, ends = np.histogram(values, bins="sqrt" if len(values) < 4000 else 60) if len(values) else ([], [0, 1])
         ends = np.asarray(ends, float)
         self.bars.setOpts(x=(ends[1:] + ends[:-1])[: len(number)] / 2, height=number, width=float(ends[1] - ends[0]))
-        self.setLabel("bottom", name.replace("_", " "))
+        self.setLabel("bottom", readable(name))
         self.autoRange()
 
     def follow_theme(self, background: Any, text: Any) -> None:
