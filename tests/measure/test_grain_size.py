@@ -94,6 +94,14 @@ def test_drawn_boundaries_change_little() -> None:
     assert open_.intercept.value == pytest.approx(closed.intercept.value, rel=0.01)
 
 
+def test_the_rows_of_a_databar_are_no_part_of_the_field() -> None:
+    grains = voronoi(VoronoiConfig(height=300, width=400, grains=200), 4).grains
+    calibration = Calibration((0.5, 0.5), "um", "test")
+    with_bar = np.vstack([grains, np.zeros((40, 400), grains.dtype)])
+    one, other = (grain_size(plane, calibration).summary() for plane in (with_bar, grains))
+    np.testing.assert_equal(one, other)
+
+
 def test_without_pixel_size_no_number_is_stated() -> None:
     size = grain_size(chequers(10, 8))
     assert size.unit == "px"

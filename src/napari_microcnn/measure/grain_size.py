@@ -14,7 +14,7 @@ from napari_microcnn.config.measuring import GrainSizeConfig
 from napari_microcnn.measure.astm import iso_number, number_from_density, number_from_intercept, warnings_of
 from napari_microcnn.measure.distributions import lognormal_misfit, percentiles
 from napari_microcnn.measure.figures import DIRECTIONS, TestLine, straight_lines, three_circles
-from napari_microcnn.measure.filling import fill_boundaries
+from napari_microcnn.measure.filling import WIDEST, fill_boundaries
 from napari_microcnn.measure.intersections import Intersections, intersections
 from napari_microcnn.measure.interval import Estimate, ratio
 from napari_microcnn.measure.objects import Table
@@ -180,7 +180,7 @@ def _field(
     config: GrainSizeConfig,
     rng: np.random.Generator,
 ) -> GrainField:
-    labels = fill_boundaries(plane)
+    labels = fill_boundaries(_without_databar(plane))
     table = measure_shapes(labels, calibration)
     count = jeffries_weights(labels, table["label"])
     sizes, unit = pixel_sizes(calibration), length_unit(calibration)
@@ -197,6 +197,13 @@ def _field(
     grains = tiles.sums(centres, count)
     counted = np.stack([grains, np.full(tiles.number, area / tiles.number), *every.sum(0)])
     return GrainField({**table, "count": count}, lines, found, counted, every[: len(DIRECTIONS)])
+
+
+def _without_databar(plane: NDArray[Any]) -> NDArray[Any]:
+    """Leave out empty rows at the foot, more than a boundary has: a databar is no part of the field."""
+    filled = np.flatnonzero(plane.any(axis=1))
+    end = int(filled[-1]) + 1 if len(filled) else len(plane)
+    return plane[:end] if len(plane) - end > WIDEST else plane
 
 
 def _by_direction(tiles: Tiling, lines: list[TestLine], found: Intersections) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 Array = np.ndarray[Any, Any]
 _BARS = "#56b4e9"
-_HEADER = 40
+_HEADER, _COLUMN = 40, 118
 _UNITS = {"px": "px", "nm": "nm", "um": "µm", "mm": "mm", "percent": "%", "degrees": "°"}
 
 
@@ -113,6 +113,7 @@ class ObjectTable(QTableView):
         header = self.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)  # long names in two lines
         header.setFixedHeight(_HEADER)
+        header.setDefaultSectionSize(_COLUMN)
         self.selectionModel().currentRowChanged.connect(self._current)
 
     def show_row(self, row: int) -> bool:
