@@ -43,7 +43,7 @@ def test_models_of_another_day_are_offered_again(
     path.write_bytes(model_path.read_bytes())
     (path.parent / "broken.safetensors").write_bytes(b"")
     menu = open_dock("Segment").model
-    assert [menu.itemText(index) for index in range(2)] == ["grain-boundaries", "a b steel 1"]
+    assert [menu.itemText(index) for index in range(3)] == ["grain-boundaries", "nanoparticles", "a b steel 1"]
     assert dock.session.new_model_file("a/b: steel").stem == "a b steel 2"
 
 
