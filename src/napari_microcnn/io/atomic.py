@@ -81,9 +81,12 @@ def telling(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Do as `replacing` for several files: none appears before all are complete."""
+    """Do as `replacing` for several files: none appears before all are complete, and the last one appears last.
+
+    So a process that is killed in between leaves no last file that promises others.
+    """
     with ExitStack() as stack:
-        yield [stack.enter_context(replacing(path)) for path in paths]
+        yield [stack.enter_context(replacing(path)) for path in reversed(paths)][::-1]
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

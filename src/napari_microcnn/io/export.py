@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_microcnn.io.atomic import make_folder, replacing_all, telling
 from napari_microcnn.io.errors import WriteError
-from napari_microcnn.io.provenance import describe_calibration
+from napari_microcnn.io.provenance import describe_calibration, file_sha256
 from napari_microcnn.io.write import Format, write_image_to, write_json_to, write_table_to
 from napari_microcnn.micrograph import Calibration, Pixels
 
@@ -36,6 +36,7 @@ def export_segmentation(
     format: Format = "ome-tiff",  # noqa: A002 - the word users and the command line use
     provenance: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
+    page: str | None = None,
 ) -> list[Path]:
     """Write what a segmentation found, each part that is given.
 
@@ -63,9 +64,11 @@ def export_segmentation(
     format : {"ome-tiff", "tiff", "png"}
         What the masks are written as; see `format_warning`. Probabilities are always TIFF.
     provenance : mapping
-        Written as JSON, together with the calibration.
+        Written as JSON, together with the calibration and the SHA-256 of every file.
     class_names : sequence of str, optional
         Names of the probability channels.
+    page : str, optional
+        HTML report, ``STEM.html``; see `napari_microcnn.io.page.sample_page`.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def export_segmentation(
     if format not in _ENDINGS:
         raise WriteError(f"Masks are written as {', '.join(get_args(Format))}, not as {format!r}.")
     stem = _safe(stem)
-    writers: dict[str, Callable[[Path], None]] = {}
+    writers: dict[str, Callable[[Path], object]] = {}
     for name, mask in (("classes", classes), ("labels", labels)):
         if mask is not None:
             writers[f"{stem}_{name}{_ENDINGS[format]}"] = partial(
@@ -107,7 +110,10 @@ def export_segmentation(
         )
     if table is not None:
         writers[f"{stem}.csv"] = partial(write_table_to, columns=table)
-    record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers)}
+    if page is not None:
+        writers[f"{stem}.html"] = partial(Path.write_text, data=page, encoding="utf-8")
+    record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers), "sha256": {}}
+    writers = {name: partial(_write_hashed, write, name, record["sha256"]) for name, write in writers.items()}
     writers[f"{stem}.json"] = partial(write_json_to, content=record)
     if (warning := format_warning(format, calibration, stem)) is not None:
         _LOG.warning(warning)
@@ -123,7 +129,7 @@ def format_warning(format: Format, calibration: Calibration | None, stem: str = 
     return f"Plain TIFF carries the pixel size only as a resolution that many programs ignore; it is in {stem}.json."
 
 
-def write_all(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> list[Path]:
+def write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
     """Write files by their names into a folder: all of them appear, or none."""
     paths = [folder / name for name in writers]
     with replacing_all(paths) as unfinished:
@@ -131,6 +137,12 @@ def write_all(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> li
             with telling(final):
                 write(file)
     return paths
+
+
+def _write_hashed(write: Callable[[Path], object], name: str, hashes: dict[str, str], file: Path) -> None:
+    """Write a file and note what it holds."""
+    write(file)
+    hashes[name] = file_sha256(file)
 
 
 def _safe(stem: str) -> str:

@@ -22,7 +22,7 @@ def check_replaceable(folder: Path, stem: str) -> None:
     if is_record(folder / f"{stem}.json"):
         return
     images = [f"{stem}_{kind}{suffix}" for kind in RESULTS for suffix in _IMAGES]
-    names = [f"{stem}.json", f"{stem}.csv", *images]
+    names = [f"{stem}.json", f"{stem}.csv", f"{stem}.html", *images]
     for path in (folder / name for name in names):
         if path.exists():
             raise ValueError(f"{path} is no result of an earlier run and would be replaced; choose another folder.")
