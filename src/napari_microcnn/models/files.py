@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from napari_microcnn.config import ClassifierConfig, ClassInfo, ObjectRule, Settings, UNetConfig
 from napari_microcnn.data import IntensityLimits, normalisation
@@ -23,6 +24,7 @@ from napari_microcnn.models.storage import (
     find_model,
     kind_of,
     read_model,
+    validated,
     write_model,
 )
 from napari_microcnn.nets import UNet
@@ -95,8 +97,28 @@ def save_model(model: Model, path: str | Path) -> Path:
     ValueError
         If the file cannot be written there.
     """
+    return write_model(path, _card(model), model.net)
+
+
+def card_text(model: Model) -> str:
+    """Return all that a model says about itself, as JSON, for files of other formats."""
+    return _card(model).model_dump_json()
+
+
+def model_from_card(path: Path, text: str, tensors: dict[str, Tensor]) -> Model:
+    """Return the model that `card_text` described, with these weights; `path` is named when they do not fit.
+
+    Raises
+    ------
+    ModelError
+        If the description is damaged or the weights do not fit it.
+    """
+    return _model(path, validated(path, text, _Card), tensors, torch.device("cpu"))
+
+
+def _card(model: Model) -> _Card:
     fields = {key: value for key, value in model.info().items() if key in _Card.model_fields}
-    return write_model(path, _Card.model_validate({**fields, "reference": model.reference}), model.net)
+    return _Card.model_validate({**fields, "reference": model.reference})
 
 
 def save_classifier(classifier: Classifier, path: str | Path) -> Path:
@@ -127,11 +149,15 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     if kind_of(path) == "classifier":
         raise ModelError(f"{path} is a classifier, which gives an image a class; use it with classify.")
     card, tensors = read_model(path, _Card)
+    return _model(path, card, tensors, _device(device))
+
+
+def _model(path: Path, card: _Card, tensors: dict[str, Tensor], device: torch.device) -> Model:
     _check_normalisation(path, card.normalisation)
     config = UNetConfig.model_validate(card.architecture.model_dump(exclude={"name"}))
     net = filled(path, lambda: UNet(config), tensors)
     return Model(
-        net=net.to(_device(device)),
+        net=net.to(device),
         classes=card.classes,
         objects=card.objects,
         pixel_size=_calibration(path, card.pixel_size),

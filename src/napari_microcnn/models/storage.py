@@ -87,8 +87,23 @@ def read_model(path: Path, card: type[Card]) -> tuple[Card, dict[str, Tensor]]:
         If the file is damaged or not a model of this package.
     """
     content, tensors = _read(path, weights=True)
+    return _validated(path, content, card), tensors
+
+
+def validated(path: Path, text: str, card: type[Card]) -> Card:
+    """Return a card from its JSON, wherever in the file `path` that was.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged.
+    """
+    return _validated(path, _parse(path, text), card)
+
+
+def _validated(path: Path, content: dict[str, Any], card: type[Card]) -> Card:
     try:
-        return card.model_validate(content), tensors
+        return card.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "all of it"
