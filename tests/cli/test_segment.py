@@ -27,6 +27,7 @@ def names(folder: Path) -> list[str]:
 def test_every_file_has_its_results(pictures: Path, model: Path, capsys) -> None:
     assert segment(pictures, model, str(pictures / "images"), "--min-size", "0") == 0
     wanted = sorted(f"p{n}{rest}" for n in (0, 1) for rest in (".csv", ".json", "_classes.tif", "_labels.tif"))
+    wanted = sorted([*wanted, "batch.csv", "batch.html", "batch.json"])
     assert names(pictures) == wanted
     told = capsys.readouterr().out.splitlines()
     assert sorted(Path(line).name for line in told) == wanted
@@ -82,7 +83,7 @@ def test_one_bad_file_does_not_stop_the_others(pictures: Path, model: Path, caps
     assert len(told) == 2
     assert "p0.tif" in told[0]
     assert "1 of 2 files" in told[1]
-    assert all(name.startswith("p1") for name in names(pictures))
+    assert all(name.startswith(("p1", "batch")) for name in names(pictures))
 
 
 def test_results_are_not_segmented_again(pictures: Path, model: Path, capsys) -> None:
@@ -90,7 +91,7 @@ def test_results_are_not_segmented_again(pictures: Path, model: Path, capsys) ->
     images = pictures / "images"
     for _ in range(2):
         assert main(["segment", str(images), "--model", str(model), "-o", str(images)]) == 0
-    assert len(list(images.iterdir())) == 2 * 5
+    assert len(list(images.iterdir())) == 2 * 5 + 3
     assert "results of an earlier run: 4 images" in capsys.readouterr().err
     assert main(["segment", str(images / "p0_classes.tif"), "--model", str(model), "-o", str(images)]) == 2
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
+from napari_microcnn.cli.batch import check_batch, numbers_of, write_batch
 from napari_microcnn.cli.inputs import is_result, named_files
 from napari_microcnn.cli.measure import PixelSize
 from napari_microcnn.cli.options import one_line, takes_settings
@@ -16,7 +18,7 @@ from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.pairs import stem_of
-from napari_microcnn.io.results import check_replaceable
+from napari_microcnn.io.results import check_replaceable, is_done
 from napari_microcnn.micrograph import Calibration
 
 if TYPE_CHECKING:
@@ -36,8 +38,12 @@ def segment_files(
         bool, typer.Option("--uncertainty", help="Write STEM_uncertainty.tif too: where to annotate next.")
     ] = False,
     pixel_size: PixelSize = None,
+    report: Annotated[bool, typer.Option("--report", help="Write STEM.html too: a page for a lab record.")] = False,
 ) -> None:
     """Segment images; a file that cannot be done is told and does not stop the others.
+
+    Of several images, ``batch.csv``, ``batch.html`` and ``batch.json`` tell about all; what an earlier run did in the
+    same way is not done again.
 
     Raises
     ------
@@ -51,42 +57,100 @@ def segment_files(
     if len(files) < len(named):
         say(f"Left out, because they are results of an earlier run: {len(named) - len(files)} images.")
 
-    from napari_microcnn.io.read import read_micrograph
     from napari_microcnn.models import load_model
 
-    given = Calibration.parse(pixel_size) if pixel_size else None
     loaded = load_model(model)
     make_folder(output)
+    if len(files) > 1:
+        check_batch(output, files)
     settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
-    failed: list[str] = []
-    for path in files:
+    run = Run(output, model, loaded, settings, Calibration.parse(pixel_size) if pixel_size else None, report)
+    failed: dict[Path, str] = {}
+    for number, path in enumerate(files, 1):
         try:
-            check_replaceable(output, stem_of(path))
-            micrograph = read_micrograph(path)
-            micrograph = replace(micrograph, calibration=given or micrograph.calibration)
-            result = segment_micrograph(micrograph, loaded, settings)
-            written = write_segmentation(result, output, path, model)
+            written = run.do(path, f"{number} of {len(files)}, {path.name}" if len(files) > 1 else path.name)
         except (ValueError, OSError) as error:
-            failed.append(f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error))
+            failed[path] = f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error)
             if len(files) > 1:
-                say(failed[-1])
+                say(failed[path])
             continue
         typer.echo("\n".join(str(name) for name in written))
+    if len(files) > 1:
+        typer.echo("\n".join(str(name) for name in write_batch(output, files, failed)))
     if len(failed) < len(files) and loaded.objects is None and settings.objects is None:
         say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if failed:
-        raise ValueError(failed[0] if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
+        first = next(iter(failed.values()))
+        raise ValueError(first if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
 
 
-def segment_micrograph(micrograph: Micrograph, model: Model, settings: SegmentConfig) -> Segmentation:
+@dataclass(frozen=True)
+class Run:
+    """How files are segmented, one after the other.
+
+    Attributes
+    ----------
+    folder : Path
+        For the results.
+    model : str
+        As the command line names it.
+    loaded : Model
+    settings : SegmentConfig
+    calibration : Calibration or None
+        Instead of what the files say.
+    report : bool
+        Whether every file gets an HTML page.
+    """
+
+    folder: Path
+    model: str
+    loaded: Model
+    settings: SegmentConfig
+    calibration: Calibration | None = None
+    report: bool = False
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """What stands in the record of every file that this run does."""
+        from napari_microcnn.io.provenance import versions
+
+        return {"model": self.loaded.info(), "settings": self.settings.model_dump(), "versions": versions()}
+
+    def do(self, path: Path, title: str) -> list[Path]:
+        """Segment a file, unless that was done, and return what was written.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read or segmented, or the results would replace somebody else's files.
+        """
+        from napari_microcnn.io.provenance import describe_input
+        from napari_microcnn.io.read import read_micrograph
+
+        check_replaceable(self.folder, stem_of(path))
+        micrograph = read_micrograph(path)
+        micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
+        made_by = {"input": describe_input(micrograph), **self.made_by}
+        if is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
+            say(f"{path.name}: done before, in the same way.")
+            return []
+        result = segment_micrograph(micrograph, self.loaded, self.settings, title)
+        return write_segmentation(result, self.folder, path, self.model, report=self.report)
+
+
+def segment_micrograph(
+    micrograph: Micrograph, model: Model, settings: SegmentConfig, title: str | None = None
+) -> Segmentation:
     """Segment one micrograph and show how far it is."""
     from napari_microcnn.predict.segment import segment
 
-    result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {micrograph.name}")
+    result: Segmentation = follow(segment(micrograph, model, settings), f"Segmenting {title or micrograph.name}")
     return result
 
 
-def write_segmentation(result: Segmentation, folder: Path, source: Path, model: str) -> list[Path]:
+def write_segmentation(
+    result: Segmentation, folder: Path, source: Path, model: str, *, report: bool = False
+) -> list[Path]:
     """Measure the objects of a segmentation and write class map, labels, table and provenance; returns the files.
 
     Parameters
@@ -97,8 +161,11 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         The micrograph, as a command line names it.
     model : str
         The model, as a command line names it.
+    report : bool
+        Write an HTML page too.
     """
     from napari_microcnn.io.export import export_segmentation
+    from napari_microcnn.io.page import sample_page
     from napari_microcnn.io.provenance import provenance
     from napari_microcnn.io.scripts import segment_command
     from napari_microcnn.measure.objects import measure_objects
@@ -121,7 +188,9 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
     )
     told["computed"] = result.computed
     gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
-    told["domain_gap"] = gap.info()
+    told["domain_gap"] = {**gap.info(), "sentence": gap.sentence}
+    told["results"], told["warnings"] = numbers_of(result, table)
+    page = sample_page(micrograph, told, classes=result.classes, labels=result.labels, table=table) if report else None
     if gap.light != "green":
         say(f"{micrograph.name}: {gap.sentence}")
     return export_segmentation(
@@ -136,4 +205,5 @@ def write_segmentation(result: Segmentation, folder: Path, source: Path, model: 
         axes=micrograph.axes.removesuffix("C"),
         provenance=told,
         class_names=[entry.name for entry in result.model.classes],
+        page=page,
     )

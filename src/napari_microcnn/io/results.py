@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
+
+from napari_microcnn.io.provenance import file_sha256
+from napari_microcnn.io.write import plain
 
 RESULTS = ("classes", "labels", "probabilities", "uncertainty")
 """Endings of the names of result images."""
@@ -30,8 +35,34 @@ def check_replaceable(folder: Path, stem: str) -> None:
 
 def is_record(path: Path) -> bool:
     """Whether a file is the JSON file that says how results of ours were made."""
+    return bool(read_record(path))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what the JSON file says of how results of ours were made; empty if it is no such file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.get("software") == "napari-microcnn" else {}
+
+
+def is_done(folder: Path, stem: str, made_by: Mapping[str, Any], kinds: Collection[str] = ()) -> bool:
+    """Whether an input was done in just this way before, and all of its files are there as they were written.
+
+    Parameters
+    ----------
+    folder : Path
+    stem : str
+    made_by : mapping
+        What the record must say, such as ``"input"``, ``"model"``, ``"settings"`` and ``"versions"``.
+    kinds : collection of str
+        Endings of names that must be among the files, such as ``".html"``.
+    """
+    record = read_record(folder / f"{stem}.json")
+    hashes = record.get("sha256")
+    if not hashes or any(record.get(key) != plain(value) for key, value in made_by.items()):
         return False
-    return isinstance(content, dict) and content.get("software") == "napari-microcnn"
+    if not all(f"{stem}{kind}" in hashes for kind in kinds):
+        return False
+    return all((folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in hashes.items())

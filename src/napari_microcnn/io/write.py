@@ -266,20 +266,20 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path
 
 def write_json_to(file: Path, content: Mapping[str, Any]) -> None:
     """Do as `write_json`, straight into `file`."""
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     file.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
-    """Turn numpy numbers, paths and tuples into what JSON knows."""
+def plain(value: Any) -> Any:
+    """Return a value as JSON gives it back: turn numpy numbers, paths and tuples into what JSON knows."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, (str, int, bool)) or value is None else str(value)

@@ -1,0 +1,134 @@
+"""What is told of many segmented images together: one table, one page, one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.results import check_replaceable, read_record
+
+if TYPE_CHECKING:
+    from napari_microcnn.predict.segment import Segmentation
+
+BATCH = "batch"
+"""Stem of the files that tell about all images."""
+
+_SHARED = ("software", "versions", "python", "platform", "model", "settings", "seed")
+
+
+def check_batch(folder: Path, files: Sequence[Path]) -> None:
+    """Make sure that what is told of all images has a name of its own, before any work is done.
+
+    Raises
+    ------
+    ValueError
+        If an image or a file of somebody else has it.
+    """
+    for path in files:
+        if stem_of(path) == BATCH:
+            raise ValueError(f"{path} has the name of the table of all images; rename it.")
+    check_replaceable(folder, BATCH)
+
+
+def numbers_of(result: Segmentation, table: Mapping[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
+    """Return the numbers of a segmented image with their 95 % intervals, and what a standard objects to.
+
+    Parameters
+    ----------
+    result : Segmentation
+    table : mapping or None
+        Measurements of its objects.
+    """
+    from napari_microcnn.measure import grain_size, particle_statistics, summarise
+
+    calibration = result.micrograph.calibration
+    seen = np.s_[..., : max(one.field.bottom for one in result.overlays), :]
+    names = {entry.id: entry.name for entry in result.model.classes}
+    measured = None if table is None else dict(table)
+    numbers: dict[str, Any] = dict(
+        summarise(classes=result.classes[seen], table=measured, calibration=calibration, class_names=names)
+    )
+    if result.labels is None or not result.labels.any():
+        return numbers, []
+    labels = result.labels[seen]
+    planes = [labels[index] for index in np.ndindex(labels.shape[:-2])]
+    if result.boundary is None:
+        return {**numbers, **particle_statistics(planes, calibration).summary()}, []
+    size = grain_size(planes, calibration)
+    return {**numbers, **size.summary()}, size.warnings
+
+
+def write_batch(folder: Path, files: Sequence[Path], failed: Mapping[Path, str]) -> list[Path]:
+    """Write ``batch.csv``, a row per image, ``batch.html`` and ``batch.json``, from the records of the images.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the records are.
+    files : sequence of Path
+        All images, in the order of the rows.
+    failed : mapping of Path to str
+        Why some of them could not be done.
+    """
+    from napari_microcnn.io.export import write_all
+    from napari_microcnn.io.write import write_json_to, write_table_to
+
+    records = {path: {} if path in failed else read_record(folder / f"{stem_of(path)}.json") for path in files}
+    columns = _columns(records, failed)
+    done = [record for record in records.values() if record]
+    told: dict[str, Any] = {key: done[0].get(key) for key in _SHARED} if done else {"software": "napari-microcnn"}
+    told |= {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "inputs": [record["input"] for record in done],
+        "failed": {path.name: reason for path, reason in failed.items()},
+        "records": [f"{stem_of(path)}.json" for path, record in records.items() if record],
+    }
+    page = _page(columns, records)
+    return write_all(
+        folder,
+        {
+            f"{BATCH}.csv": lambda file: write_table_to(file, columns),
+            f"{BATCH}.html": lambda file: file.write_text(page, encoding="utf-8"),
+            f"{BATCH}.json": lambda file: write_json_to(file, told),
+        },
+    )
+
+
+def _columns(records: Mapping[Path, Mapping[str, Any]], failed: Mapping[Path, str]) -> dict[str, list[Any]]:
+    """Return the table: nothing of when or where, so that it is the same however often a run was interrupted."""
+    results = [record.get("results", {}) for record in records.values()]
+    names = list(dict.fromkeys(name for one in results for name in one))
+    gaps = [record.get("domain_gap") or {} for record in records.values()]
+    return {
+        "file": [path.name for path in records],
+        "status": [failed.get(path, "done") for path in records],
+        "sha256": [(record.get("input") or {}).get("sha256") or "" for record in records.values()],
+        "domain_gap": [gap.get("light", "") for gap in gaps],
+        **{name: [_cell(one.get(name)) for one in results] for name in names},
+    }
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _page(columns: Mapping[str, Sequence[Any]], records: Mapping[Path, Mapping[str, Any]]) -> str:
+    """Return the table as a page; images with a page of their own are linked to it."""
+    from napari_microcnn.io.page import page_of, spoken
+
+    heads = "".join(f"<th>{escape(' / '.join(part for part in spoken(name) if part))}</th>" for name in columns)
+    rows = []
+    for record, (path, *cells) in zip(records.values(), zip(*columns.values(), strict=True), strict=True):
+        link = next((name for name in record.get("files", ()) if name.endswith(".html")), None)
+        first = f'<a href="{escape(link)}">{escape(path)}</a>' if link else escape(path)
+        rows.append(f"<tr><td>{first}</td>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    done = sum(bool(record) for record in records.values())
+    title = f"{done} of {len(records)} images segmented"
+    table = f'<div style="overflow-x:auto"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
+    return page_of(title, [f"<h1>{title}</h1>", table])
