@@ -18,6 +18,7 @@ from napari_microcnn.cli import (
     explain,
     measure,
     models,
+    replay,
     segment,
     synth,
     train,
@@ -44,6 +45,7 @@ _COMMANDS = (
     "explain",
     "measure",
     "models",
+    "replay",
 )
 
 app = typer.Typer(
@@ -73,6 +75,9 @@ app.command("explain", help="Find what in an image speaks for a class: a heatmap
     explain.explain_files
 )
 app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
+app.command("replay", help="Repeat what a JSON file of segment tells, and say whether the result is the same.")(
+    replay.replay
+)
 app.add_typer(models.app, name="models", help="List and describe models.")
 
 

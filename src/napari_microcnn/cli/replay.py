@@ -1,0 +1,177 @@
+"""``napari-microcnn replay``."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from napari_microcnn.cli.running import say
+from napari_microcnn.cli.segment import segment_micrograph, write_segmentation
+from napari_microcnn.config import SegmentConfig
+from napari_microcnn.io.results import RESULTS, read_record
+from napari_microcnn.micrograph import BY_HAND, Calibration
+
+if TYPE_CHECKING:
+    from napari_microcnn.micrograph import Micrograph
+    from napari_microcnn.models import Model
+
+
+def replay(
+    record: Annotated[Path, typer.Argument(metavar="FILE.json", help="What `segment` wrote beside its results.")],
+    image: Annotated[
+        Path | None, typer.Option("--input", help="The micrograph, where it is no longer at its place.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The model, where it is no longer at its place.")] = None,
+) -> None:
+    """Repeat what a JSON file of `segment` tells, and say whether the result is the same.
+
+    ``batch.json`` repeats every image of a batch. What is made stays in no folder.
+
+    Raises
+    ------
+    ValueError
+        If input or model are missing or changed, or if the result is not the same.
+    """
+    told = read_record(record)
+    if not told:
+        raise ValueError(f"{record} does not say how results of napari-microcnn were made; name STEM.json.")
+    names = told.get("records")
+    if names is not None and image is not None:
+        raise ValueError(f"{record} tells of {len(names)} images; --input goes with the JSON file of one of them.")
+    paths = [record] if names is None else [record.with_name(name) for name in names]
+    differing = [path for path in paths if not _is_same(path, image, model)]
+    if differing:
+        raise ValueError(f"{len(differing)} of {len(paths)} not the same: {', '.join(path.name for path in differing)}")
+
+
+def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
+    """Repeat one image and print what was found."""
+    told = read_record(path)
+    if "input" not in told or not told.get("model") or not told.get("command", "").strip():
+        raise ValueError(f"{path} tells of no segmentation that could be repeated.")
+    words = shlex.split(told["command"])
+    micrograph = _same_input(told, image or Path(words[2]), path)
+    loaded = _same_model(told, model or words[words.index("--model") + 1], path)
+    others = list(_other_circumstances(told))
+    with tempfile.TemporaryDirectory() as folder:
+        result = segment_micrograph(micrograph, loaded, _settings(told, others), path.stem)
+        write_segmentation(result, Path(folder), micrograph.path or path, words[words.index("--model") + 1])
+        differences = list(_differences(told, path.parent, Path(folder)))
+    for other in others:
+        typer.echo(f"{path.name}: {other}")
+    for difference in differences:
+        typer.echo(f"{path.name}: {difference}")
+    if not differences:
+        typer.echo(f"{path.name}: the same, pixel for pixel.")
+    return not differences
+
+
+def _same_input(told: Mapping[str, Any], source: Path, record: Path) -> Micrograph:
+    """Read the micrograph and make sure that it is the one that was segmented."""
+    from napari_microcnn.io.provenance import describe_input
+    from napari_microcnn.io.read import read_micrograph
+
+    made = told["input"]
+    places = [source, record.parent / source, record.parent / source.name]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        raise ValueError(f"The micrograph {source} is missing; say with --input where it is.")
+    micrograph = read_micrograph(path)
+    known = made.get("calibration")
+    if known and known["source"].startswith(BY_HAND):
+        by_hand = Calibration(tuple(known["pixel_size"]), known["unit"], known["source"])
+        micrograph = replace(micrograph, calibration=by_hand)
+    found = describe_input(micrograph)
+    hashed = "sha256" if made.get("sha256") else "pixels_sha256"
+    if made.get(hashed) is None:
+        raise ValueError(f"{record} has no hash of its micrograph, so nobody knows whether {path} is the same.")
+    if hashed == "pixels_sha256":
+        found = describe_input(replace(micrograph, path=None))
+    if found.get(hashed) != made[hashed]:
+        raise ValueError(f"{path} is not the micrograph that was segmented: it was changed, or is another one.")
+    if found["calibration"] != known:
+        say(f"{path.name}: the pixel size is read otherwise than then, so measurements will differ.")
+    return micrograph
+
+
+def _same_model(told: Mapping[str, Any], name: str, record: Path) -> Model:
+    """Load the model and make sure that its weights are those that were used."""
+    from napari_microcnn.models import load_model
+
+    beside = record.parent / name
+    loaded = load_model(str(beside) if beside.is_file() and not Path(name).is_file() else name)
+    if loaded.sha256 != told["model"]["sha256"]:
+        raise ValueError(f"The model {name} is not the one that was used: its weights differ; name that with --model.")
+    return loaded
+
+
+def _settings(told: Mapping[str, Any], others: list[str]) -> SegmentConfig:
+    """Return the settings with what ``"auto"`` meant; another device is noted in `others`."""
+    from napari_microcnn.device import resolve_device
+
+    computed = told.get("computed") or {}
+    wanted = computed.get("device", "cpu")
+    settings = {**told["settings"], "precision": computed.get("precision", told["settings"]["precision"])}
+    try:
+        resolve_device(wanted)
+    except ValueError:
+        others.append(f"computed on {wanted} then, which is not here; repeated on what is.")
+        return SegmentConfig(**{**settings, "device": "auto"})
+    return SegmentConfig(**{**settings, "device": wanted})
+
+
+def _other_circumstances(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is not as it was: versions and computer."""
+    from napari_microcnn.io.provenance import versions
+
+    then, now = told.get("versions", {}), versions()
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            yield f"{name} was {then.get(name, 'not there')}, is {now.get(name, 'not there')}."
+    for name, here in (("python", platform.python_version()), ("platform", platform.platform())):
+        if told.get(name) != here:
+            yield f"{name} was {told.get(name)}, is {here}."
+
+
+def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]:
+    """Yield what differs between the files that are there and those that were made now."""
+    from napari_microcnn.io.provenance import file_sha256
+    from napari_microcnn.io.write import plain
+
+    made = next(new.glob("*.json"))
+    hashes = told.get("sha256", {})
+    for name in told["files"]:
+        file, kind = old / name, Path(name).stem.rpartition("_")[2]
+        if not file.is_file():
+            yield f"{name} is missing."
+            continue
+        touched = "" if hashes.get(name) in (None, file_sha256(file)) else " The file was changed since it was written."
+        if kind in RESULTS:
+            yield from (other + touched for other in _other_pixels(file, new / f"{made.stem}_{kind}.tif"))
+        elif name.endswith(".csv") and file.read_bytes() != (new / f"{made.stem}.csv").read_bytes():
+            yield f"{name}: other measurements.{touched}"
+    again = read_record(made).get("results")
+    if "results" in told and plain(told["results"]) != again:
+        yield "the numbers in the record are others."
+
+
+def _other_pixels(old: Path, new: Path) -> Iterator[str]:
+    from napari_microcnn.io.read import read_labels, read_micrograph
+
+    if not new.is_file():
+        yield f"{old.name} is not made by this record."
+        return
+    whole = old.stem.endswith(("_classes", "_labels"))
+    then, now = (np.asarray(read_labels(file) if whole else read_micrograph(file).pixels) for file in (old, new))
+    if then.shape != now.shape:
+        yield f"{old.name}: {then.shape} pixels then, {now.shape} now."
+    elif count := int((then != now).sum()):
+        yield f"{old.name}: {count:,} of {then.size:,} pixels differ."

@@ -1,0 +1,127 @@
+"""Repeating what a record tells."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from napari_microcnn.cli import main
+from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
+from napari_microcnn.models import Model, save_model
+from napari_microcnn.nets import UNet
+
+
+@pytest.fixture
+def record(pictures: Path, model: Path) -> Path:
+    """Segment a picture whose pixel size was set by hand."""
+    image = str(pictures / "images" / "p0.tif")
+    options = [
+        "--pixel-size",
+        "2 nm",
+        "--tile",
+        "32",
+        "--probabilities",
+        "--uncertainty",
+        "--report",
+        "--device",
+        "cpu",
+    ]
+    assert main(["segment", image, "--model", str(model), "-o", str(pictures / "out"), *options]) == 0
+    return pictures / "out" / "p0.json"
+
+
+def replayed(record: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["replay", str(record), *words])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_the_same(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in record.parent.iterdir()}
+    code, out, _ = replayed(record, capsys)
+    assert (code, out) == (0, "p0.json: the same, pixel for pixel.\n")
+    assert {path: path.stat().st_mtime_ns for path in record.parent.iterdir()} == before
+
+
+def test_other_pixels_are_counted(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = record.with_name("p0_classes.tif")
+    classes = tifffile.imread(file)
+    classes[:2, :3] = 3 - classes[:2, :3]
+    tifffile.imwrite(file, classes)
+    record.with_name("p0.csv").unlink()
+    code, out, err = replayed(record, capsys)
+    assert code == 2
+    assert "p0_classes.tif: 6 of 4,096 pixels differ. The file was changed" in out
+    assert "p0.csv is missing" in out
+    assert "not the same: p0.json" in err
+
+
+def test_the_micrograph_must_be_the_same(record: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = pictures / "images" / "p0.tif"
+    moved = image.rename(pictures / "moved.tif")
+    code, _, err = replayed(record, capsys)
+    assert code == 2
+    assert "missing" in err
+    assert replayed(record, capsys, "--input", str(moved))[0] == 0
+    code, _, err = replayed(record, capsys, "--input", str(pictures / "images" / "p1.tif"))
+    assert code == 2
+    assert "not the micrograph that was segmented" in err
+    shutil.copy(moved, record.parent)
+    (record.parent / "moved.tif").rename(record.parent / "p0.tif")
+    assert replayed(record, capsys)[0] == 0  # images that travel with their results are found
+
+
+def test_the_model_must_be_the_same(record: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = model.rename(model.with_name("kept.safetensors"))
+    code, _, err = replayed(record, capsys)
+    assert code == 2
+    assert "tiny" in err
+    assert replayed(record, capsys, "--model", str(kept))[0] == 0
+    torch.manual_seed(1)
+    classes = (ClassInfo(id=1, name="dark", colour="#000000"), ClassInfo(id=2, name="bright", colour="#ffffff"))
+    net = UNet(UNetConfig(width=2, depth=1)).eval()
+    save_model(Model(net, classes, ObjectRule(kind="particles", class_id=2)), model)
+    code, _, err = replayed(record, capsys)
+    assert code == 2
+    assert "weights differ" in err
+
+
+def test_other_versions_and_devices_are_told(record: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    told = json.loads(record.read_text(encoding="utf-8"))
+    told["versions"]["torch"] = "1.0"
+    told["computed"]["device"] = "cuda"
+    record.write_text(json.dumps(told), encoding="utf-8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, out, _ = replayed(record, capsys)
+    assert code == 0
+    assert "torch was 1.0, is" in out
+    assert "computed on cuda then, which is not here" in out
+
+
+def test_a_batch_is_repeated_image_by_image(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = pictures / "out"
+    assert main(["segment", str(pictures / "images"), "--model", str(model), "-o", str(output)]) == 0
+    code, out, _ = replayed(output / "batch.json", capsys)
+    assert code == 0
+    assert out.count("pixel for pixel") == 2
+    labels = output / "p1_labels.tif"
+    tifffile.imwrite(labels, np.zeros_like(tifffile.imread(labels)) + 7)
+    code, _, err = replayed(output / "batch.json", capsys)
+    assert code == 2
+    assert "1 of 2 not the same: p1.json" in err
+
+
+def test_other_files_are_no_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    assert replayed(tmp_path / "a.json", capsys)[0] == 2
+    (tmp_path / "a.json").write_text('{"software": "napari-microcnn"}')
+    code, _, err = replayed(tmp_path / "a.json", capsys)
+    assert code == 2
+    assert "no segmentation" in err
