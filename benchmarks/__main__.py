@@ -23,6 +23,7 @@ NAMES = (
     "grains",
     "grain_size",
     "measuring",
+    "batch",
     "particles",
     "gap",
     "mine",

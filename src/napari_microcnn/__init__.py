@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.explain.translation import translation_test as translation_test
     from napari_microcnn.explain.trust import heat_outside as heat_outside
     from napari_microcnn.io.export import export_segmentation as export_segmentation
+    from napari_microcnn.io.page import sample_page as sample_page
     from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.read import read_micrograph as read_micrograph
     from napari_microcnn.io.samples import nanoporous as nanoporous
@@ -114,6 +115,7 @@ _HOME = {
     "make_pictures": "data.pictures",
     "make_steel": "data.pictures",
     "export_segmentation": "io.export",
+    "sample_page": "io.page",
     "nanoporous": "io.samples",
     "ising": "synth",
     "nanoparticles": "synth",
