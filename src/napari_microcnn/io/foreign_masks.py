@@ -1,0 +1,98 @@
+"""Masks that other programs have made: ilastik, Labkit, Weka and cellpose."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.read import read_labels
+
+_PLANE = {"y", "x"}
+_CELLPOSE = "in cellpose, save the masks with File > Save masks as PNG/tif, and open that file"
+
+
+def read_foreign_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+    """Read a mask of ilastik (HDF5), Labkit or Weka (TIFF), or cellpose (``_seg.npy``, ``_masks.tif``, ``.png``).
+
+    Parameters
+    ----------
+    path : str or path-like
+        HDF5 with the dataset ``exported_data`` (simple segmentation or object identities), TIFF, PNG, or a
+        NumPy file with an array.
+
+    Returns
+    -------
+    numpy.ndarray
+        Whole numbers of shape (Y, X), or (T or Z, Y, X) for a stack.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, holds fractions, or could be read only by running what is in it.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5", ".ilp"):
+        return _ilastik(path)
+    if suffix == ".npy":
+        return _numpy(path)
+    return read_labels(path)
+
+
+def _ilastik(path: Path) -> np.ndarray[Any, Any]:
+    """Read what ilastik exports: one dataset, whose axes are in the attribute ``axistags`` (vigra) as JSON."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            found = file.get("exported_data")
+            if not isinstance(found, h5py.Dataset):
+                raise ReadError(
+                    f"{path.name} has no dataset 'exported_data'; export the simple segmentation from ilastik as HDF5."
+                )
+            axes = _axes(found.attrs.get("axistags"), found.ndim)
+            labels = np.asarray(found)
+    except OSError as error:
+        raise ReadError(f"{path.name} could not be read as HDF5 ({error}); export it from ilastik again.") from error
+    if labels.dtype.kind not in "bui":
+        raise ReadError(f"{path.name} holds probabilities; export the simple segmentation from ilastik.")
+    keep = [axis in _PLANE or size > 1 for axis, size in zip(axes, labels.shape, strict=True)]
+    left = [axis for axis, kept in zip(axes, keep, strict=True) if kept]
+    if not set(left) >= _PLANE or "c" in left or len(left) > 3:
+        raise ReadError(f"{path.name} has the axes {''.join(axes)!r} {labels.shape}; expected are y and x, or a stack.")
+    labels = labels.reshape([size for size, kept in zip(labels.shape, keep, strict=True) if kept])
+    order = sorted(range(len(left)), key=lambda index: ("y", "x").index(left[index]) if left[index] in _PLANE else -1)
+    return labels.transpose(order)
+
+
+def _axes(tags: object, dimensions: int) -> list[str]:
+    """Return the letters of the axes; without tags ilastik's usual order."""
+    if tags is None:
+        return list("tzyxc"[-dimensions:] if dimensions != 2 else "yx")
+    try:
+        axes = [str(entry["key"]) for entry in json.loads(str(tags))["axes"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReadError("The axes of the HDF5 file are damaged; export it from ilastik again.") from error
+    if len(axes) != dimensions or len(set(axes)) != dimensions:
+        raise ReadError(f"The axes {''.join(axes)!r} do not fit {dimensions} dimensions; export it from ilastik again.")
+    return axes
+
+
+def _numpy(path: Path) -> np.ndarray[Any, Any]:
+    """Read an array; a pickle, which can run any code, is refused without being opened."""
+    try:
+        labels = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ReadError(f"{path.name} could not be read ({error.strerror or error}); check the name.") from error
+    except DAMAGED as error:
+        raise ReadError(
+            f"{path.name} holds Python objects, which could run code, or is damaged; {_CELLPOSE}."
+        ) from error
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
+        raise ReadError(f"{path.name} holds no mask of whole numbers; {_CELLPOSE}.")
+    return labels
