@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.results import check_replaceable, read_record
-
-if TYPE_CHECKING:
-    from napari_microcnn.predict.segment import Segmentation
 
 BATCH = "batch"
 """Stem of the files that tell about all images."""
@@ -34,34 +29,6 @@ def check_batch(folder: Path, files: Sequence[Path]) -> None:
         if stem_of(path) == BATCH:
             raise ValueError(f"{path} has the name of the table of all images; rename it.")
     check_replaceable(folder, BATCH)
-
-
-def numbers_of(result: Segmentation, table: Mapping[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
-    """Return the numbers of a segmented image with their 95 % intervals, and what a standard objects to.
-
-    Parameters
-    ----------
-    result : Segmentation
-    table : mapping or None
-        Measurements of its objects.
-    """
-    from napari_microcnn.measure import grain_size, particle_statistics, summarise
-
-    calibration = result.micrograph.calibration
-    seen = np.s_[..., : max(one.field.bottom for one in result.overlays), :]
-    names = {entry.id: entry.name for entry in result.model.classes}
-    measured = None if table is None else dict(table)
-    numbers: dict[str, Any] = dict(
-        summarise(classes=result.classes[seen], table=measured, calibration=calibration, class_names=names)
-    )
-    if result.labels is None or not result.labels.any():
-        return numbers, []
-    labels = result.labels[seen]
-    planes = [labels[index] for index in np.ndindex(labels.shape[:-2])]
-    if result.boundary is None:
-        return {**numbers, **particle_statistics(planes, calibration).summary()}, []
-    size = grain_size(planes, calibration)
-    return {**numbers, **size.summary()}, size.warnings
 
 
 def write_batch(folder: Path, files: Sequence[Path], failed: Mapping[Path, str]) -> list[Path]:

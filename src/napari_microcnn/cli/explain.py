@@ -185,5 +185,6 @@ def _mean_diameter(labels: NDArray[Any]) -> float | None:
     """Return the mean diameter of the circles that are as large as the objects, in pixels; None if there are none."""
     from skimage.measure import label
 
-    areas = np.bincount(label(labels).ravel())[1:]  # of masks, too, every object counts by itself
+    pieces = label(labels)  # type: ignore[no-untyped-call]  # of masks, too, every object counts by itself
+    areas = np.bincount(pieces.ravel())[1:]
     return float(np.sqrt(4 * areas / np.pi).mean()) if len(areas) else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from napari_microcnn.cli.batch import check_batch, numbers_of, write_batch
+from napari_microcnn.cli.batch import check_batch, write_batch
 from napari_microcnn.cli.inputs import is_result, named_files
 from napari_microcnn.cli.measure import PixelSize
 from napari_microcnn.cli.options import one_line, takes_settings
@@ -169,14 +169,15 @@ def write_segmentation(
     from napari_microcnn.io.provenance import provenance
     from napari_microcnn.io.scripts import segment_command
     from napari_microcnn.measure.objects import measure_objects
+    from napari_microcnn.measure.sample import sample_numbers
     from napari_microcnn.measure.segments import with_confidence
     from napari_microcnn.predict.gap import domain_gap
 
     micrograph = result.micrograph
     table = None
+    # Objects that the databar cuts are cut by the border of the image.
+    seen = np.s_[..., : max(one.field.bottom for one in result.overlays), :]
     if result.labels is not None:
-        # Objects that the databar cuts are cut by the border of the image.
-        seen = np.s_[..., : max(one.field.bottom for one in result.overlays), :]
         table = measure_objects(result.labels[seen], micrograph.calibration)
         if result.boundary is not None:
             table = with_confidence(table, result.labels[seen], result.boundary[seen])
@@ -189,7 +190,14 @@ def write_segmentation(
     told["computed"] = result.computed
     gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
     told["domain_gap"] = {**gap.info(), "sentence": gap.sentence}
-    told["results"], told["warnings"] = numbers_of(result, table)
+    told["results"], told["warnings"] = sample_numbers(
+        classes=result.classes[seen],
+        labels=None if result.labels is None else result.labels[seen],
+        table=table,
+        calibration=micrograph.calibration,
+        class_names={entry.id: entry.name for entry in result.model.classes},
+        grains=result.boundary is not None,
+    )
     page = sample_page(micrograph, told, classes=result.classes, labels=result.labels, table=table) if report else None
     if gap.light != "green":
         say(f"{micrograph.name}: {gap.sentence}")
