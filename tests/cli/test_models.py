@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from napari_microcnn.cli import main
 
 
@@ -21,3 +23,16 @@ def test_a_model_tells_about_itself(model: Path, capsys) -> None:
 def test_an_unknown_model_is_told(capsys) -> None:
     assert main(["models", "info", "steel"]) == 2
     assert "no model 'steel'" in capsys.readouterr().err
+
+
+def test_a_model_goes_to_onnx_and_comes_back(model: Path, tmp_path: Path, capsys) -> None:
+    pytest.importorskip("onnxruntime")
+    assert main(["models", "export", str(model), "-o", str(tmp_path / "tiny.onnx")]) == 0
+    assert "as PyTorch does" in capsys.readouterr().out
+    assert main(["models", "import", str(tmp_path / "tiny.onnx"), "-o", str(tmp_path / "back.safetensors")]) == 0
+    assert (tmp_path / "back.safetensors").read_bytes() == model.read_bytes()
+
+
+def test_other_endings_are_refused(model: Path, tmp_path: Path, capsys) -> None:
+    assert main(["models", "export", str(model), "-o", str(tmp_path / "tiny.h5")]) == 2
+    assert ".onnx" in capsys.readouterr().err

@@ -43,6 +43,8 @@ def test_the_shipped_model_answers_a_real_micrograph_as_torch_does(tmp_path: Pat
 
 def test_the_same_model_comes_back(tmp_path: Path) -> None:
     model = tiny()
+    model.net.train()(torch.randn(2, 1, 8, 8))  # counts a batch
+    model.net.eval()
     export_onnx(model, tmp_path / "tiny.onnx")
     back = import_onnx(tmp_path / "tiny.onnx")
     assert back.sha256 == model.sha256
@@ -61,6 +63,28 @@ def test_strange_and_damaged_files_are_refused(tmp_path: Path) -> None:
         import_onnx(tmp_path / "text.onnx")
     with pytest.raises(ModelError, match="cannot be read"):
         import_onnx(tmp_path / "absent.onnx")
+
+
+def test_no_other_file_is_read(tmp_path: Path) -> None:
+    """Weights may be said to lie in any file; it is neither read nor asked for."""
+    export_onnx(tiny(), tmp_path / "tiny.onnx")
+    content = onnx.load(tmp_path / "tiny.onnx")
+    onnx.external_data_helper.set_external_data(content.graph.initializer[0], location="secret.bin")
+    content.graph.initializer[0].ClearField("raw_data")
+    (tmp_path / "elsewhere.onnx").write_bytes(content.SerializeToString())
+    (tmp_path / "secret.bin").write_bytes(bytes(4096))
+    with pytest.raises(ModelError, match="in other files"):
+        import_onnx(tmp_path / "elsewhere.onnx")
+
+
+def test_damaged_weights_are_told(tmp_path: Path) -> None:
+    export_onnx(tiny(), tmp_path / "tiny.onnx")
+    content = onnx.load(tmp_path / "tiny.onnx")
+    weight = next(one for one in content.graph.initializer if one.name.endswith(".weight"))
+    weight.raw_data = weight.raw_data[:-3]
+    (tmp_path / "cut.onnx").write_bytes(content.SerializeToString())
+    with pytest.raises(ModelError, match="damaged"):
+        import_onnx(tmp_path / "cut.onnx")
 
 
 def test_a_sample_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -67,3 +67,74 @@ def reference(
 
         known = follow(remember_synthetic(loaded), "Describing pictures")
     typer.echo(str(save_model(known, output)))
+
+
+@app.command("export", help="Write a segmenter for other programs: ONNX, or a package of the BioImage Model Zoo.")
+def export(
+    model: Annotated[str, typer.Argument(help="Name of a shipped model, or a model file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.onnx, or FILE.zip for the zoo.")],
+    image: Annotated[
+        Path | None, typer.Option(help="Micrograph to check it on, and the zoo's example; without: the real sample.")
+    ] = None,
+    device: AnyDevice = "auto",
+) -> None:
+    """Write a model, after its answer has been compared with PyTorch's.
+
+    Raises
+    ------
+    ValueError
+        If the ending is neither ``.onnx`` nor ``.zip``, or the answers differ.
+    """
+    import numpy as np
+
+    from napari_microcnn.io.read import read_micrograph
+    from napari_microcnn.io.samples import nanoporous
+    from napari_microcnn.models import load_model
+
+    kind = _exchanged(output)
+    loaded = load_model(model)
+    shown = read_micrograph(image) if image is not None else nanoporous()[0]
+    plane = np.asarray(next(shown.planes())[1][:1024, :1024])
+    if kind == ".zip":
+        from napari_microcnn.models.zoo import export_zoo
+
+        typer.echo(f"{export_zoo(loaded, output, plane)} passes the zoo's test.")
+        return
+    from napari_microcnn.data.normalisation import intensity_limits, normalise
+    from napari_microcnn.models.onnx_file import export_onnx
+
+    difference = export_onnx(loaded, output, normalise(plane, intensity_limits(plane)))
+    typer.echo(f"{output} answers as PyTorch does, to {difference:.1g}.")
+
+
+@app.command("import", help="Open what `models export` has written, and save it as a model file.")
+def import_model(
+    source: Annotated[Path, typer.Argument(help="FILE.onnx, or FILE.zip of the zoo.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
+    device: AnyDevice = "auto",
+) -> None:
+    """Write a model file from another format.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or holds a network of another program.
+    """
+    from napari_microcnn.models import save_model
+
+    if _exchanged(source) == ".zip":
+        from napari_microcnn.models.zoo import import_zoo
+
+        loaded = import_zoo(source)
+    else:
+        from napari_microcnn.models.onnx_file import import_onnx
+
+        loaded = import_onnx(source)
+    typer.echo(str(save_model(loaded, output)))
+
+
+def _exchanged(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in (".onnx", ".zip"):
+        raise ValueError(f"{path.name}: models are exchanged as .onnx, or as .zip of the BioImage Model Zoo.")
+    return kind

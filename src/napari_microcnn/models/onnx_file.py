@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ TOLERANCE = 1e-4
 """How far scores of the written file may be from PyTorch's."""
 
 _KEY = "napari-microcnn"
+_COUNTS_KEY = "napari-microcnn batches"
+_COUNTER = "num_batches_tracked"
+"""Ending of the counters of batches, which ONNX leaves out because nothing that predicts needs them."""
 _MISSING = "{what} needs the packages of the extra 'onnx': pip install 'napari-microcnn[onnx]'."
 
 
@@ -73,7 +77,7 @@ def export_onnx(model: Model, path: str | Path, sample: np.ndarray[Any, Any] | N
 
 
 def import_onnx(path: str | Path) -> Model:
-    """Open a segmenter that `export_onnx` wrote.
+    """Open a segmenter that `export_onnx` wrote. No other file is read, whatever it refers to.
 
     Raises
     ------
@@ -83,33 +87,37 @@ def import_onnx(path: str | Path) -> Model:
     _, onnx = _needed("Reading ONNX")
     path = Path(path)
     try:
-        content = onnx.load(path)
+        content = onnx.load(path, load_external_data=False)
     except (OSError, ValueError, onnx.onnx_cpp2py_export.checker.ValidationError) as error:
         raise ModelError(f"{path} cannot be read as ONNX ({error}); copy or export it again.") from error
     except _protobuf_error() as error:
         raise ModelError(f"{path} is not an ONNX file, or is damaged; copy or export it again.") from error
-    cards = [entry.value for entry in content.metadata_props if entry.key == _KEY]
-    if not cards:
+    told = {entry.key: entry.value for entry in content.metadata_props}
+    if _KEY not in told:
         raise ModelError(
             f"{path} comes from another program: only networks of this package can be run and taught here. "
             "Import the PyTorch weights of a known architecture instead."
         )
-    stored = {one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy()) for one in content.graph.initializer}
-    return model_from_card(path, cards[0], {**_counts(stored), **_weights(stored)})
+    if any(one.data_location == onnx.TensorProto.EXTERNAL for one in content.graph.initializer):
+        raise ModelError(f"{path} keeps its weights in other files, which are not read; export it again.")
+    try:
+        tensors = {**_weights(onnx, content.graph.initializer), **_counts(told)}
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelError(f"The weights in {path} are damaged ({error}); copy or export it again.") from error
+    return model_from_card(path, told[_KEY], tensors)
 
 
-def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _weights(onnx: ModuleType, stored: Iterable[Any]) -> dict[str, Tensor]:
     return {
-        name: tensor
-        for name, tensor in stored.items()
-        if name.endswith((".weight", ".bias", ".running_mean", ".running_var"))
+        one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy())
+        for one in stored
+        if one.name.endswith((".weight", ".bias", ".running_mean", ".running_var"))
     }
 
 
-def _counts(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the counters of batches, which ONNX leaves out because nothing that predicts needs them."""
-    names = [name.removesuffix("running_mean") for name in stored if name.endswith(".running_mean")]
-    return {f"{name}num_batches_tracked": torch.tensor(0) for name in names}
+def _counts(told: dict[str, str]) -> dict[str, Tensor]:
+    counts = json.loads(told.get(_COUNTS_KEY, "{}"))
+    return {name: torch.tensor(int(count)) for name, count in counts.items()}
 
 
 def _fitting(model: Model, sample: np.ndarray[Any, Any] | None) -> Tensor:
@@ -141,7 +149,8 @@ def _write(model: Model, image: Tensor, file: Path) -> None:
         )
     if program is None:
         raise ModelError("PyTorch could not write this network as ONNX; update PyTorch.")
-    program.model.metadata_props[_KEY] = card_text(model)
+    counts = {name: int(one) for name, one in model.net.state_dict().items() if name.endswith(_COUNTER)}
+    program.model.metadata_props.update({_KEY: card_text(model), _COUNTS_KEY: json.dumps(counts)})
     program.save(str(file), external_data=False)
 
 
