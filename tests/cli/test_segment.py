@@ -162,3 +162,11 @@ def test_the_pixel_size_can_be_given(pictures: Path, model: Path) -> None:
     told = json.loads((pictures / "out" / "p0.json").read_text(encoding="utf-8"))
     assert "--pixel-size '0.125 µm'" in told["command"]
     assert segment(pictures, model, image, "--pixel-size", "wide") == 2
+
+
+def test_other_formats_are_written_beside(pictures: Path, model: Path, capsys) -> None:
+    image = str(pictures / "images" / "p0.tif")
+    assert segment(pictures, model, image, "--min-size", "0", "--format", "coco", "--format", "png") == 0
+    assert {"p0_coco.json", "p0_labels.png", "p0_classes.png", "p0_labels.tif"} <= set(names(pictures))
+    assert segment(pictures, model, image, "--format", "gif") == 2
+    assert "geojson" in capsys.readouterr().err

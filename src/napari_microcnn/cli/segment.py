@@ -39,6 +39,10 @@ def segment_files(
     ] = False,
     pixel_size: PixelSize = None,
     report: Annotated[bool, typer.Option("--report", help="Write STEM.html too: a page for a lab record.")] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Write this format too: png, imagej, coco, geojson or parquet; repeatable."),
+    ] = None,
 ) -> None:
     """Segment images; a file that cannot be done is told and does not stop the others.
 
@@ -57,14 +61,17 @@ def segment_files(
     if len(files) < len(named):
         say(f"Left out, because they are results of an earlier run: {len(named) - len(files)} images.")
 
+    from napari_microcnn.io.exchange import check_formats
     from napari_microcnn.models import load_model
 
+    check_formats(formats or ())
     loaded = load_model(model)
     make_folder(output)
     if len(files) > 1:
         check_batch(output, files)
     settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
-    run = Run(output, model, loaded, settings, Calibration.parse(pixel_size) if pixel_size else None, report)
+    given = Calibration.parse(pixel_size) if pixel_size else None
+    run = Run(output, model, loaded, settings, given, report, tuple(dict.fromkeys(formats or ())))
     failed: dict[Path, str] = {}
     for number, path in enumerate(files, 1):
         try:
@@ -100,6 +107,8 @@ class Run:
         Instead of what the files say.
     report : bool
         Whether every file gets an HTML page.
+    formats : tuple of str
+        Further formats of the results.
     """
 
     folder: Path
@@ -108,6 +117,7 @@ class Run:
     settings: SegmentConfig
     calibration: Calibration | None = None
     report: bool = False
+    formats: tuple[Any, ...] = ()
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -131,11 +141,11 @@ class Run:
         micrograph = read_micrograph(path)
         micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
         made_by = {"input": describe_input(micrograph), **self.made_by}
-        if is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
+        if not self.formats and is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
             say(f"{path.name}: done before, in the same way.")
             return []
         result = segment_micrograph(micrograph, self.loaded, self.settings, title)
-        return write_segmentation(result, self.folder, path, self.model, report=self.report)
+        return write_segmentation(result, self.folder, path, self.model, report=self.report, also=self.formats)
 
 
 def segment_micrograph(
@@ -149,7 +159,7 @@ def segment_micrograph(
 
 
 def write_segmentation(
-    result: Segmentation, folder: Path, source: Path, model: str, *, report: bool = False
+    result: Segmentation, folder: Path, source: Path, model: str, *, report: bool = False, also: tuple[Any, ...] = ()
 ) -> list[Path]:
     """Measure the objects of a segmentation and write class map, labels, table and provenance; returns the files.
 
@@ -163,6 +173,8 @@ def write_segmentation(
         The model, as a command line names it.
     report : bool
         Write an HTML page too.
+    also : tuple of str
+        Further formats, see `export_segmentation`.
     """
     from napari_microcnn.io.export import export_segmentation
     from napari_microcnn.io.page import sample_page
@@ -214,4 +226,5 @@ def write_segmentation(
         provenance=told,
         class_names=[entry.name for entry in result.model.classes],
         page=page,
+        also=also,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_microcnn.io.atomic import make_folder, replacing_all, telling
 from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.exchange import OtherFormat, other_writers
 from napari_microcnn.io.provenance import describe_calibration, file_sha256
 from napari_microcnn.io.write import Format, write_image_to, write_json_to, write_table_to
 from napari_microcnn.micrograph import Calibration, Pixels
@@ -37,6 +38,7 @@ def export_segmentation(
     provenance: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
     page: str | None = None,
+    also: Collection[OtherFormat] = (),
 ) -> list[Path]:
     """Write what a segmentation found, each part that is given.
 
@@ -69,6 +71,8 @@ def export_segmentation(
         Names of the probability channels.
     page : str, optional
         HTML report, ``STEM.html``; see `napari_microcnn.io.page.sample_page`.
+    also : collection of {"png", "imagej", "coco", "geojson", "parquet"}
+        Formats to write besides: masks as PNG, outlines of the objects, the table as Parquet.
 
     Returns
     -------
@@ -112,6 +116,9 @@ def export_segmentation(
         writers[f"{stem}.csv"] = partial(write_table_to, columns=table)
     if page is not None:
         writers[f"{stem}.html"] = partial(Path.write_text, data=page, encoding="utf-8")
+    writers |= other_writers(
+        stem, also, classes=classes, labels=labels, table=table, calibration=calibration, axes=axes
+    )
     record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers), "sha256": {}}
     writers = {name: partial(_write_hashed, write, name, record["sha256"]) for name, write in writers.items()}
     writers[f"{stem}.json"] = partial(write_json_to, content=record)

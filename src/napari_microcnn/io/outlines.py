@@ -55,15 +55,26 @@ def write_outlines(
         If the ending is another one, the labels are no plane of whole numbers, or the file cannot be written.
     """
     path = Path(path)
-    writers = {".zip": _roi_set, ".json": _coco, ".geojson": _geojson}
-    if path.suffix.lower() not in writers:
+    kinds = {".zip": "imagej", ".json": "coco", ".geojson": "geojson"}
+    if path.suffix.lower() not in kinds:
         raise WriteError(f"{path.name}: outlines are written as .zip (ImageJ), .json (COCO) or .geojson.")
-    if labels.ndim != 2 or labels.dtype.kind not in "bui":
-        raise WriteError(f"Outlines need one plane of whole numbers, not {labels.dtype} of shape {labels.shape}.")
-    content = writers[path.suffix.lower()](labels, calibration, image or path.stem)
+    content = outlines_as(kinds[path.suffix.lower()], labels, calibration, image or path.stem)
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
     return path
+
+
+def outlines_as(kind: str, labels: Labels, calibration: Calibration | None, image: str) -> bytes:
+    """Return the content of a file of outlines; `kind` is ``"imagej"``, ``"coco"`` or ``"geojson"``.
+
+    Raises
+    ------
+    WriteError
+        If the labels are no plane of whole numbers, or the extra is not installed.
+    """
+    if labels.ndim != 2 or labels.dtype.kind not in "bui":
+        raise WriteError(f"Outlines need one plane of whole numbers, not {labels.dtype} of shape {labels.shape}.")
+    return {"imagej": _roi_set, "coco": _coco, "geojson": _geojson}[kind](labels, calibration, image)
 
 
 def outlines(labels: Labels) -> Iterator[tuple[int, list[Ring]]]:

@@ -27,7 +27,8 @@ def check_replaceable(folder: Path, stem: str) -> None:
     if is_record(folder / f"{stem}.json"):
         return
     images = [f"{stem}_{kind}{suffix}" for kind in RESULTS for suffix in _IMAGES]
-    names = [f"{stem}.json", f"{stem}.csv", f"{stem}.html", *images]
+    others = [f"{stem}{ending}" for ending in (".csv", ".html", ".parquet", "_rois.zip", "_coco.json", ".geojson")]
+    names = [f"{stem}.json", *others, *images]
     for path in (folder / name for name in names):
         if path.exists():
             raise ValueError(f"{path} is no result of an earlier run and would be replaced; choose another folder.")

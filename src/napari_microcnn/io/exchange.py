@@ -1,0 +1,90 @@
+"""Results in the formats of other programs, beside the OME-TIFF files: PNG, outlines of objects, Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.outlines import outlines_as
+from napari_microcnn.io.provenance import describe_calibration
+from napari_microcnn.io.write import write_image_to
+from napari_microcnn.micrograph import Calibration, Pixels
+
+OtherFormat = Literal["png", "imagej", "coco", "geojson", "parquet"]
+"""Masks as PNG, outlines of objects for ImageJ, as COCO or GeoJSON, the table as Parquet."""
+
+Columns: TypeAlias = "Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]"
+
+OUTLINES = {"imagej": "_rois.zip", "coco": "_coco.json", "geojson": ".geojson"}
+"""Endings of the names of outlines, after ``STEM``."""
+_EXTRAS = {"imagej": "roifile", "parquet": "pyarrow"}
+
+
+def check_formats(formats: Collection[str]) -> None:
+    """Make sure, before any work is done, that these formats are known and can be written here.
+
+    Raises
+    ------
+    WriteError
+        If not; one sentence.
+    """
+    for one in formats:
+        if one not in get_args(OtherFormat):
+            raise WriteError(f"Results are also written as {', '.join(get_args(OtherFormat))}, not as {one!r}.")
+        if one in _EXTRAS and find_spec(_EXTRAS[one]) is None:
+            raise WriteError(f"The format {one!r} needs an extra: pip install 'napari-microcnn[{one}]'.")
+
+
+def other_writers(
+    stem: str,
+    formats: Collection[OtherFormat],
+    *,
+    classes: Pixels | None,
+    labels: Pixels | None,
+    table: Columns | None,
+    calibration: Calibration | None,
+    axes: str,
+) -> dict[str, Callable[[Path], object]]:
+    """Return what writes each file of these formats, by its name.
+
+    Raises
+    ------
+    WriteError
+        If a format is unknown or its package is not installed, or outlines of a stack are wanted.
+    """
+    check_formats(formats)
+    writers: dict[str, Callable[[Path], object]] = {}
+    for name, mask in (("classes", classes), ("labels", labels)):
+        if "png" in formats and mask is not None:
+            writers[f"{stem}_{name}.png"] = partial(
+                write_image_to, pixels=mask, axes=axes, calibration=calibration, format="png"
+            )
+    for kind, ending in OUTLINES.items():
+        if kind in formats and labels is not None:
+            if labels.ndim != 2:
+                raise WriteError(f"Outlines ({kind}) are written of one plane, not of a stack; leave this format out.")
+            writers[f"{stem}{ending}"] = partial(_outlines, kind, labels, calibration, stem)
+    if "parquet" in formats and table is not None:
+        writers[f"{stem}.parquet"] = partial(write_parquet_to, columns=table, calibration=calibration)
+    return writers
+
+
+def write_parquet_to(file: Path, columns: Columns, calibration: Calibration | None = None) -> None:
+    """Write a table as Parquet, with the pixel size as JSON in the metadata of its schema."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({name: np.asarray(values) for name, values in columns.items()})
+    about = json.dumps({"pixel_size": describe_calibration(calibration)})
+    parquet.write_table(table.replace_schema_metadata({"napari-microcnn": about}), file)
+
+
+def _outlines(kind: str, labels: Pixels, calibration: Calibration | None, stem: str, file: Path) -> None:
+    file.write_bytes(outlines_as(kind, np.asarray(labels), calibration, f"{stem}_labels.tif"))
