@@ -17,7 +17,7 @@ import torch
 
 from napari_microcnn.config import ClassInfo, UNetConfig
 from napari_microcnn.io.samples import nanoporous
-from napari_microcnn.models import Model, ModelError, save_model
+from napari_microcnn.models import Model, ModelError, load_model, save_model
 from napari_microcnn.models.zoo import export_zoo, import_zoo
 from napari_microcnn.nets import UNet
 
@@ -44,6 +44,13 @@ def test_the_package_passes_the_zoos_test_and_comes_back(tmp_path: Path) -> None
     gc.collect()
     back = import_zoo(path)
     assert back.info() == model.info()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning")
+def test_the_shipped_model_passes_on_a_real_micrograph(tmp_path: Path) -> None:
+    model = load_model("grain-boundaries")
+    back = import_zoo(export_zoo(model, tmp_path / "grains.zip", np.asarray(nanoporous()[0].pixels)))
+    assert back.sha256 == model.sha256
 
 
 def test_packages_of_others_and_damaged_ones_are_refused(tmp_path: Path) -> None:
