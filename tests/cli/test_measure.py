@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -171,3 +172,15 @@ def test_how_sure_grains_are(bricks: Path, tmp_path: Path, capsys) -> None:
     sure = {row["quantity"]: row for row in rows(tmp_path / "g_sureness.csv")}
     # Boundaries of one pixel are gone when they are a pixel thinner: all is one grain.
     assert [float(sure["grains_cut"][name]) for name in ("value", "inwards", "outwards")] == [4, 1, 4]
+
+
+def test_masks_of_ilastik_are_measured(bricks: Path, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "bricks.h5", "w") as file:
+        file["exported_data"] = tifffile.imread(bricks)
+    assert main(["measure", "grains", str(bricks), "-o", str(tmp_path / "tif.csv")]) == 0
+    words = ["measure", "grains", str(tmp_path / "bricks.h5"), "-o", str(tmp_path / "h5.csv")]
+    assert main([*words, "--pixel-size", "0.5 um"]) == 0
+    without = [
+        [{k: v for k, v in row.items() if k != "file"} for row in rows(tmp_path / f"{n}.csv")] for n in ("tif", "h5")
+    ]
+    assert without[0] == without[1]

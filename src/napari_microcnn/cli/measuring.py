@@ -52,7 +52,6 @@ def measure_files(
         If a file cannot be read or measured, or a table cannot be written.
     """
     from napari_microcnn.io.provenance import command_line
-    from napari_microcnn.io.read import read_labels, read_micrograph
 
     given = Calibration.parse(pixel_size) if pixel_size else None
     files = _measured_files(inputs, role)
@@ -63,8 +62,7 @@ def measure_files(
     micrographs: list[Micrograph] = []
     planes: list[Array] = []
     for path in files:
-        micrograph = read_micrograph(path)
-        labels = read_labels(path)
+        micrograph, labels = _read(path)
         own = [labels[index] for index in np.ndindex(labels.shape[:-2])]
         found[path.name] = measured(own, given or micrograph.calibration)
         micrographs.append(micrograph)
@@ -77,6 +75,17 @@ def measure_files(
         found["all"] = measured(planes, given or micrographs[0].calibration)
     command = command_line(f"measure {kind}", files, **options, pixel_size=pixel_size, o=str(output))
     _write(output, table, found, micrographs, {**options, "pixel_size": pixel_size}, command)
+
+
+def _read(path: Path) -> tuple[Micrograph, Array]:
+    """Return what a file says about its pixels, and its labels; HDF5 and NumPy files say nothing of pixel sizes."""
+    from napari_microcnn.io.foreign_masks import UNCALIBRATED, read_foreign_labels
+    from napari_microcnn.io.read import read_micrograph
+
+    labels = read_foreign_labels(path)
+    if path.suffix.lower() not in UNCALIBRATED:
+        return read_micrograph(path), labels
+    return Micrograph(labels, "ZYX"[-labels.ndim :], None, stem_of(path), path), labels
 
 
 def _measured_files(inputs: Sequence[Path], role: str) -> list[Path]:

@@ -12,6 +12,8 @@ import numpy as np
 from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.io.read import read_labels
 
+UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
+"""Endings of masks that say nothing of a pixel size."""
 _PLANE = {"y", "x"}
 _CELLPOSE = "in cellpose, save the masks with File > Save masks as PNG/tif, and open that file"
 
@@ -37,10 +39,10 @@ def read_foreign_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in (".h5", ".hdf5", ".ilp"):
-        return _ilastik(path)
     if suffix == ".npy":
         return _numpy(path)
+    if suffix in UNCALIBRATED:
+        return _ilastik(path)
     return read_labels(path)
 
 
