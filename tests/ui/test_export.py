@@ -10,6 +10,7 @@ import tifffile
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.ui import layers
+from napari_microcnn.ui.databar import show_databar
 from napari_microcnn.ui.export import ExportDock
 
 NANOMETRES = Calibration((2.0, 2.0), "nm", "set by the user")
@@ -134,3 +135,20 @@ def test_files_of_the_user_are_not_replaced(
     assert "would be replaced" in told[0]
     assert theirs.read_bytes() == b"painted by hand"
     assert list(tmp_path.glob("*.json")) == []
+
+
+def test_an_edited_databar_is_no_part_of_the_table(
+    viewer: Any, dock: ExportDock, finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    image = viewer.add_image(np.random.default_rng(0).random((40, 50)).astype(np.float32), name="steel")
+    labels = np.zeros((40, 50), np.int32)
+    labels[5:9, 5:9], labels[32:36, 5:9] = 1, 2
+    viewer.add_labels(labels, name="objects")
+    show_databar(viewer, image, ((30, 40, 0, 50),))
+    dock.what["classes"].setChecked(False)
+    dock.labels.layer = viewer.layers["objects"]
+    dock.stem.setText("steel")
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    assert len((tmp_path / "results" / "steel.csv").read_text().splitlines()) == 2

@@ -16,6 +16,7 @@ from napari_microcnn.events import Event, Progress
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice, LayerChoice, ModelChoice
+from napari_microcnn.ui.databar import without_drawn
 from napari_microcnn.ui.exporting import ExportOrder, export
 from napari_microcnn.ui.text import heading, quiet
 
@@ -114,7 +115,8 @@ class ExportDock(Dock):
             computed=about.get("computed", {}),
             calibration=layers.calibration_of(self._placed()) if self._placed() is not None else None,
         )
-        source = layers.source_of(self.image.layer) if self.image.layer is not None else None
+        image = self.image.layer
+        source = None if image is None else without_drawn(self.viewer, image, layers.source_of(image))
         self.paths.clear()
         self.start(
             partial(export, order, source),

@@ -69,7 +69,9 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
         axes = {2: "YX", 3: "ZYX", 4: "TZYX"}[first.ndim]
         micrograph = opened(source) if source else Micrograph(first, axes, order.calibration, order.stem)
         yield Progress(0, 3, "Measuring")
-        table = None if order.measured is None else measure_objects(order.measured, order.calibration)
+        table = None
+        if order.measured is not None:
+            table = measure_objects(_above_databar(order.measured, micrograph), order.calibration)
         yield Progress(1, 3, "Writing")
         made_by = order.made_by if order.made_by and Path(order.made_by).is_file() else None
         told = provenance(
@@ -100,6 +102,16 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
             temporary.write_bytes(order.model.read_bytes())
         written.append(path)
     yield Finished(written)
+
+
+def _above_databar(labels: Array, micrograph: Micrograph) -> Array:
+    """Return labels without the rows of a databar: what it cuts is cut by the border of the image."""
+    from napari_microcnn.data.databar import overlays_of
+
+    if micrograph.plane_shape != labels.shape[-2:]:
+        return labels
+    bottom = max(overlays_of(plane, micrograph.metadata).field.bottom for _, plane in micrograph.planes())
+    return labels[..., :bottom, :]
 
 
 def _command(micrograph: Micrograph, order: ExportOrder) -> str:
