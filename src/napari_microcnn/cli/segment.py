@@ -83,7 +83,12 @@ def segment_files(
             continue
         typer.echo("\n".join(str(name) for name in written))
     if len(files) > 1:
-        typer.echo("\n".join(str(name) for name in write_batch(output, files, failed)))
+        try:
+            typer.echo("\n".join(str(name) for name in write_batch(output, files, failed)))
+        except OSError as error:
+            if not failed:
+                raise
+            say(one_line(error))
     if len(failed) < len(files) and loaded.objects is None and settings.objects is None:
         say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if failed:
