@@ -83,17 +83,21 @@ def segment_files(
             continue
         typer.echo("\n".join(str(name) for name in written))
     if len(files) > 1:
-        try:
-            typer.echo("\n".join(str(name) for name in write_batch(output, files, failed)))
-        except OSError as error:
-            if not failed:
-                raise
-            say(one_line(error))
+        _tell_all(output, files, failed)
     if len(failed) < len(files) and loaded.objects is None and settings.objects is None:
         say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if failed:
         first = next(iter(failed.values()))
         raise ValueError(first if len(files) == 1 else f"{len(failed)} of {len(files)} files were not segmented.")
+
+
+def _tell_all(folder: Path, files: list[Path], failed: dict[Path, str]) -> None:
+    try:
+        typer.echo("\n".join(str(name) for name in write_batch(folder, files, failed)))
+    except (ValueError, OSError) as error:
+        if not failed:
+            raise
+        say(one_line(error))
 
 
 @dataclass(frozen=True)
