@@ -116,7 +116,7 @@ def test_a_core_far_away_is_found_across_strips(monkeypatch):
     from napari_microcnn.predict import instances
 
     monkeypatch.setattr(instances, "_STRIP", 16)
-    monkeypatch.setattr(instances, "_REACH", 4)
+    monkeypatch.setattr(instances, "REACH", 4)
     boundary = np.ones((100, 20), np.float32)
     boundary[:10] = 0
     assert np.array_equal(np.unique(close_grains(boundary)), [1])

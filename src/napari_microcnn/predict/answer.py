@@ -135,10 +135,7 @@ class PlaneAnswer:
             self.uncertainty[tile.region] = unsure = entropy(tile.probabilities)
         if self._factor == 1:
             return tile.region, classes, unsure
-        rows, cols = (
-            slice(part.start * size // seen, -(-part.stop * size // seen))
-            for part, size, seen in zip(tile.region, self._shape, self._seen, strict=True)
-        )
+        rows, cols = in_plane(tile.region, self._shape, self._seen)
         size_here = rows.stop - rows.start, cols.stop - cols.start
         return (rows, cols), _nearest(classes, size_here), None if unsure is None else _nearest(unsure, size_here)
 
@@ -187,6 +184,20 @@ class PlaneAnswer:
         return _nearest(separate_particles(mask, cores, max(1, round(min_size * self._factor**2))), self._shape)
 
 
+def in_plane(region: tuple[slice, slice], shape: tuple[int, int], seen: tuple[int, int]) -> tuple[slice, slice]:
+    """Return where a region of a plane as seen lies in its own pixels, those that it covers in part included."""
+    rows, cols = (
+        slice(part.start * size // there, -(-part.stop * size // there))
+        for part, size, there in zip(region, shape, seen, strict=True)
+    )
+    return rows, cols
+
+
+def nearest_places(new: int, old: int) -> NDArray[np.int64]:
+    """Return which of `old` pixels in a row each of `new` ones shows, where values must not be mixed."""
+    return np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+
+
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return how unsure a model is: Shannon's entropy of the class probabilities, in shares of the largest one.
 
@@ -232,8 +243,5 @@ def _nearest(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resample numbers that must not be mixed: ids and labels."""
     if values.shape == shape:
         return values
-    rows, cols = (
-        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-        for new, old in zip(shape, values.shape, strict=True)
-    )
+    rows, cols = (nearest_places(new, old) for new, old in zip(shape, values.shape, strict=True))
     return values[np.ix_(rows, cols)]

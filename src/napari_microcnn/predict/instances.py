@@ -14,14 +14,19 @@ CORE_BELOW = 0.25
 JOINED_BELOW = 0.5
 """Neighbours whose common border has a lower mean boundary probability are one grain."""
 
-_CORE_SHARE = 0.25
+CORE_SHARE = 0.25
 """Part of a small grain that its blurred boundaries leave over."""
 
-_NECK = 7
+NECK = 7
 """Width in pixels, odd: the longest gap in a boundary that is looked at."""
 
-_LEVELS = 255
-_STRIP, _REACH = 512, 128
+LEVELS = 255
+"""What a certain boundary is in the smoothed probability."""
+
+REACH = 128
+"""Pixels around a strip in which the nearest core is looked for."""
+
+_STRIP = 512
 
 
 def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[np.int32]:
@@ -46,10 +51,10 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
     numpy.ndarray
         (Y, X) int32, 1..N, every pixel belongs to a grain.
     """
-    level = _smoothed(boundary)
+    level = smoothed(boundary)
     cores, n = _cut_at_necks(level)
     size = np.bincount(cores.ravel(), minlength=n + 1)
-    kept = size >= min_size * _CORE_SHARE
+    kept = size >= min_size * CORE_SHARE
     kept &= (size >= min_size) | _is_wide(cores, level, n)
     kept[0] = False
     if not kept.any():
@@ -59,9 +64,9 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
 
 
 def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
-    """Number the cores, cut wherever they are narrower than `_NECK` pixels, and return their number."""
-    whole, n = ndimage.label(level < CORE_BELOW * _LEVELS)
-    parts, m = ndimage.label(ndimage.maximum_filter(level, _NECK, mode="nearest") < CORE_BELOW * _LEVELS)
+    """Number the cores, cut wherever they are narrower than `NECK` pixels, and return their number."""
+    whole, n = ndimage.label(level < CORE_BELOW * LEVELS)
+    parts, m = ndimage.label(ndimage.maximum_filter(level, NECK, mode="nearest") < CORE_BELOW * LEVELS)
     owner = np.zeros(m + 1, np.int64)
     owner[parts.ravel()] = whole.ravel()
     owner[0] = 0
@@ -70,12 +75,12 @@ def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     if not divided.any():
         return whole, n
     parts = np.where(divided[whole], parts, 0)
-    for _ in range(_NECK // 2 + 1):  # back to where the parts were before they were thinned
+    for _ in range(NECK // 2 + 1):  # back to where the parts were before they were thinned
         np.copyto(parts, ndimage.maximum_filter(parts, 3), where=(parts == 0) & divided[whole])
     # What was narrow all over, such as a thin grain behind a gap, is a core of its own.
     narrow, k = ndimage.label(divided[whole] & (parts == 0))
     # The middle of a neck belongs to neither side; as a core it would join what was just cut.
-    narrow[np.bincount(narrow.ravel())[narrow] < _NECK**2] = 0
+    narrow[np.bincount(narrow.ravel())[narrow] < NECK**2] = 0
     narrow[narrow > 0] += n + m
     cores = np.where(divided[whole], np.where(parts > 0, n + parts, narrow), whole)
     return cores.astype(np.int32), n + m + k
@@ -84,16 +89,16 @@ def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
 def _is_wide(cores: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> NDArray[np.bool_]:
     """Return for every core whether three by three pixels fit into it."""
     wide = np.zeros(n + 1, bool)
-    wide[cores[ndimage.maximum_filter(level, 3, mode="nearest") < CORE_BELOW * _LEVELS]] = True
+    wide[cores[ndimage.maximum_filter(level, 3, mode="nearest") < CORE_BELOW * LEVELS]] = True
     return wide
 
 
-def _smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
+def smoothed(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the slightly blurred probability as 0..255: a quarter of the memory, and fine enough."""
     level = np.empty(boundary.shape, np.uint8)
     for inner, outer in _strips(len(boundary), margin=4):
         blurred = ndimage.gaussian_filter(boundary[outer], 0.7, truncate=3)
-        level[inner] = (blurred * _LEVELS).round()[inner.start - outer.start :][: inner.stop - inner.start]
+        level[inner] = (blurred * LEVELS).round()[inner.start - outer.start :][: inner.stop - inner.start]
     return level
 
 
@@ -101,16 +106,17 @@ def grow(cores: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
     """Give every pixel the number of the nearest core that is kept, in place."""
     _replace(cores, np.where(kept, np.arange(len(kept)), 0).astype(np.int32))
     above = cores[:0].copy()  # the rows before the strip, as they were before they were filled
-    for inner, outer in _strips(len(cores), margin=_REACH):
+    for inner, outer in _strips(len(cores), margin=REACH):
         part = np.concatenate([above, cores[inner.start : outer.stop]])
-        first, above = len(above), cores[max(inner.start, inner.stop - _REACH) : inner.stop].copy()
+        first, above = len(above), cores[max(inner.start, inner.stop - REACH) : inner.stop].copy()
         if part.any():
-            cores[inner] = _nearest_number(part)[first : first + inner.stop - inner.start]
+            cores[inner] = nearest_number(part)[first : first + inner.stop - inner.start]
     if not cores.all():  # strips far from any core
-        cores[:] = _nearest_number(cores)
+        cores[:] = nearest_number(cores)
 
 
-def _nearest_number(cores: NDArray[np.int32]) -> NDArray[np.int32]:
+def nearest_number(cores: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return for every pixel the number of the nearest core; there must be one."""
     nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     result: NDArray[np.int32] = cores[tuple(nearest)]
     return result
@@ -128,7 +134,7 @@ def _join_weak(labels: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> N
     borders = [_border(labels, level, inner, outer) for inner, outer in _strips(len(labels), margin=2)]
     keys, strength = (np.concatenate(parts) for parts in zip(*borders, strict=True))
     pairs, place = np.unique(keys, return_inverse=True)
-    weak = np.bincount(place, strength) < JOINED_BELOW * _LEVELS * np.bincount(place)
+    weak = np.bincount(place, strength) < JOINED_BELOW * LEVELS * np.bincount(place)
     rows, cols = pairs[weak] >> 32, pairs[weak] & 0xFFFFFFFF
     graph = sparse.coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(n, n))
     return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int32)
@@ -140,12 +146,28 @@ def _border(
     """Return, for neighbouring pixels of two labels, both labels in one number and the probability there."""
     # Where cores meet may be a pixel beside the ridge of the probability.
     ridge = ndimage.maximum_filter(level[outer], 3)[inner.start - outer.start :]
-    rows = inner.stop - inner.start
     here = labels[inner.start : inner.stop + 1]
+    return meeting(here, ridge[: len(here)], inner.stop - inner.start, labels.shape[1])
+
+
+def meeting(
+    labels: NDArray[np.int32], ridge: NDArray[np.uint8], rows: int, columns: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return both labels in one number and the probability, where one of the first pixels' next has another label.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray, (Y, X) int32
+        May have one row and one column more than count.
+    ridge : numpy.ndarray, (Y, X) uint8
+        Largest probability of a boundary within a pixel.
+    rows, columns : int
+        Pixels whose right and lower neighbours are looked at.
+    """
     keys, strengths = [], []
-    for one, other in ((np.s_[:rows, :-1], np.s_[:rows, 1:]), (np.s_[: len(here) - 1], np.s_[1 : len(here)])):
-        border = here[one] != here[other]
-        a, b = here[one][border].astype(np.int64), here[other][border]
+    for one, other in ((np.s_[:rows, :-1], np.s_[:rows, 1:]), (np.s_[:-1, :columns], np.s_[1:, :columns])):
+        border = labels[one] != labels[other]
+        a, b = labels[one][border].astype(np.int64), labels[other][border]
         keys.append((np.minimum(a, b) << 32) | np.maximum(a, b))
         strengths.append(np.maximum(ridge[one], ridge[other])[border])
     return np.concatenate(keys), np.concatenate(strengths)

@@ -23,8 +23,8 @@ from napari_microcnn.predict.answer import Answer, PlaneAnswer
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 
-_OVERLAY = "The databar or the scale bar in the image is left out: class and object are 0 there."
-_SAMPLE = 333
+OVERLAY_LEFT_OUT = "The databar or the scale bar in the image is left out: class and object are 0 there."
+SAMPLE = 333
 """Side of the windows that stand for a large image when its grey values are looked at."""
 
 
@@ -142,8 +142,8 @@ def answer(
     objects : bool
         Whether objects are numbered, which takes longer than all the rest for large images of grains.
     """
-    rule = _object_rule(model, config)
-    convert, remark = _conversion(model, micrograph.channels)
+    rule = object_rule(model, config)
+    convert, remark = channels_for(model, micrograph.channels)
     if remark:
         yield Notice(remark)
     clock = _Clock(int(np.prod(micrograph.stack_shape)))
@@ -151,21 +151,21 @@ def answer(
     for index, plane in micrograph.planes():
         overlays = overlays_of(plane, micrograph.metadata)
         seen = convert(plane[overlays.field.slices])
-        views, remarks = _look_over(predictor, seen, model, config, rule)
+        views, remarks = look_over(predictor, seen, model, config, rule)
         for remark in remarks:
             if remark not in told:  # planes of a stack are much alike
                 yield Notice(remark)
             told.add(remark)
         clock.expect(len(views))
-        if overlays and _OVERLAY not in told:
-            yield Notice(_OVERLAY)
-            told.add(_OVERLAY)
+        if overlays and OVERLAY_LEFT_OUT not in told:
+            yield Notice(OVERLAY_LEFT_OUT)
+            told.add(OVERLAY_LEFT_OUT)
         keep = {"keep_probabilities": config.keep_probabilities, "keep_uncertainty": config.keep_uncertainty}
         gathered = []
         for factor in views:
             gathered.append(PlaneAnswer(model, rule if objects else None, overlays.field.shape, factor, **keep))
             source = at_magnification(seen, factor)
-            limits = None if source is seen else limits_of(sample_windows(source, side=_SAMPLE))
+            limits = None if source is seen else limits_of(sample_windows(source, side=SAMPLE))
             for event in predictor.tiles(source, limits):
                 if isinstance(event, Tile):
                     yield _below(clock.tile_done(event, index, *gathered[-1].take(event)), overlays.field.top)
@@ -186,7 +186,14 @@ def _below(tile: TileDone, rows: int) -> TileDone:
     return replace(tile, region=(slice(part.start + rows, part.stop + rows), columns))
 
 
-def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
+def object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
+    """Return how objects are made: as set, or by the model.
+
+    Raises
+    ------
+    ValueError
+        If objects are asked for of a class that the model does not have.
+    """
     if config.objects is None:
         return model.objects
     known = {entry.id: entry.name for entry in model.classes}
@@ -196,12 +203,12 @@ def _object_rule(model: Model, config: SegmentConfig) -> ObjectRule | None:
     return ObjectRule(kind="particles", class_id=config.objects)
 
 
-def _look_over(
+def look_over(
     predictor: TilePredictor, plane: Pixels, model: Model, config: SegmentConfig, rule: ObjectRule | None
 ) -> tuple[tuple[float, ...], list[str]]:
     """Return the magnifications as set or found in the image, 1 where none is searched, and what should be known."""
     remarks = []
-    windows = sample_windows(plane, side=_SAMPLE)
+    windows = sample_windows(plane, side=SAMPLE)
     if any(window.dtype.kind == "f" and not np.isfinite(window).all() for window in windows):
         remarks.append("Pixels that are NaN or infinite are treated as medium grey.")
     blank = not limits_of(windows).scale.any() and (len(windows) == 1 or not intensity_limits(plane).scale.any())
@@ -221,7 +228,7 @@ def _look_over(
     return views, remarks
 
 
-def _conversion(model: Model, channels: int) -> tuple[Conversion, str]:
+def channels_for(model: Model, channels: int) -> tuple[Conversion, str]:
     """Return what makes planes fit the model, and what the user should know about it."""
     change, told = conversion(model.config.channels, channels)
     if not told:

@@ -72,8 +72,10 @@ class TilePredictor:
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._step: int = 2**model.config.depth
 
-    def tiles(self, plane: Pixels, limits: IntensityLimits | None = None) -> Iterator[Notice | Tile]:
-        """Predict a plane; yields a `Tile` per tile, and a `Notice` where tiles had to be made smaller.
+    def tiles(
+        self, plane: Pixels, limits: IntensityLimits | None = None, box: Box | None = None
+    ) -> Iterator[Notice | Tile]:
+        """Predict a plane, or a box of it; yields a `Tile` per tile, and a `Notice` where tiles had to be made smaller.
 
         Parameters
         ----------
@@ -81,6 +83,8 @@ class TilePredictor:
             Real numbers of any type, of any size; may be lazy: only one tile and its margin are read at a time.
         limits : IntensityLimits, optional
             For the normalisation; found in the plane when not given.
+        box : Box, optional
+            The part of the plane that is wanted; the answer there is the same as that for the whole.
 
         Raises
         ------
@@ -91,8 +95,8 @@ class TilePredictor:
         """
         self._model.check_channels(int(plane.shape[2]) if plane.ndim == 3 else 1)
         limits = limits or intensity_limits(plane)
-        whole = Box(0, int(plane.shape[0]), 0, int(plane.shape[1]))
-        side = self._tile_side(whole.shape)
+        whole = box or Box(0, int(plane.shape[0]), 0, int(plane.shape[1]))
+        side = self.tile_side(whole.shape)
         waiting, done = split(whole, side), 0
         while waiting:
             box = waiting.pop(0)
@@ -113,7 +117,7 @@ class TilePredictor:
             cores = probabilities[classes] if self._model.tells_cores else None
             yield Tile(box.slices, probabilities[:classes], done, done + len(waiting), cores)
 
-    def _tile_side(self, shape: tuple[int, int]) -> int:
+    def tile_side(self, shape: tuple[int, int]) -> int:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
         if self._config.tile is not None:
             return -(-self._config.tile // self._step) * self._step
