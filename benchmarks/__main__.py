@@ -23,6 +23,7 @@ NAMES = (
     "grains",
     "grain_size",
     "measuring",
+    "table",
     "batch",
     "particles",
     "gap",
@@ -46,7 +47,7 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
     for name in arguments.names or NAMES:
-        if name in ("heartbeat", "live"):  # need a screen and a process of their own, and print as they go
+        if name in ("heartbeat", "live", "table"):  # need a screen and a process of their own, and print as they go
             subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
             continue
         table = importlib.import_module(f"benchmarks.{name}").run()

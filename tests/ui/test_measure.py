@@ -79,6 +79,28 @@ def test_a_row_leads_to_its_object_and_back(viewer: Any, measured: MeasureDock) 
     assert measured.measured.table["label"][measured.table.objects.order[row]] == 5
 
 
+def test_a_small_object_is_enlarged(viewer: Any, measured: MeasureDock) -> None:
+    viewer.scene.camera.zoom = 0.1
+    measured.fly_to(3)
+    box = [measured.measured.table[f"bbox_{side}"][3] for side in ("top", "left", "bottom", "right")]
+    assert viewer.scene.camera.zoom * 0.5 * max(box[2] - box[0], box[3] - box[1]) == pytest.approx(40)
+    viewer.scene.camera.zoom = 100
+    measured.fly_to(4)
+    assert viewer.scene.camera.zoom == 100
+
+
+def test_very_many_intersections_are_there_but_hidden(
+    viewer: Any, measured: MeasureDock, monkeypatch: pytest.MonkeyPatch, finish: Callable[[Any], None]
+) -> None:
+    assert viewer.layers["steel intersections"].visible
+    for module in ("measure", "measure_layers"):
+        monkeypatch.setattr(f"napari_microcnn.ui.{module}.MANY", 10)
+    measured.run_button.click()
+    finish(measured)
+    assert not viewer.layers["steel intersections"].visible
+    assert "hidden layer" in measured.status.text()
+
+
 def test_filter_and_colour(viewer: Any, measured: MeasureDock) -> None:
     measured.property.setCurrentText("area, µm²")
     areas = measured.measured.table["area_um2"]

@@ -17,7 +17,7 @@ from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.forms import Folded, SettingsForm
-from napari_microcnn.ui.measure_layers import put_colours, put_intersections, put_lines
+from napari_microcnn.ui.measure_layers import MANY, put_colours, put_intersections, put_lines
 from napari_microcnn.ui.measure_table import Histogram, ObjectTable, readable
 from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, Measurement, measure_labels, write_measurement
 from napari_microcnn.ui.text import Sentence, quiet
@@ -25,6 +25,8 @@ from napari_microcnn.ui.text import Sentence, quiet
 _KINDS = {"Grains (ASTM E112)": GRAINS, "Particles or pores": PARTICLES}
 _STILL = 3
 _MAIN = ("ASTM", "mean_intercept", "particles_per", "area_fraction", "D50", "relative_accuracy")
+_SMALLEST = 40
+"""Pixels of the screen that an object has at least when it was flown to."""
 _DIAMETER = "equivalent_circular_diameter"
 
 
@@ -151,7 +153,9 @@ class MeasureDock(Dock):
 
     def _done(self) -> None:
         if self.measured is not None:
-            self.inform(f"Measured {len(self.measured.table['label'])} objects. Click a row to see the object.")
+            hidden = " Its many intersections are a hidden layer." if len(self.measured.points) > MANY else ""
+            objects = len(self.measured.table["label"])
+            self.inform(f"Measured {objects} objects. Click a row to see the object.{hidden}")
 
     def _give_features(self) -> None:
         if self._there() and self.measured is not None and self._layer.ndim == 2:
@@ -194,13 +198,16 @@ class MeasureDock(Dock):
         self.say(f"{int(kept.sum())} of {len(kept)} objects are shown.")
 
     def fly_to(self, row: int) -> None:
-        """Bring an object, by its row among all, into the middle of the view and select its label."""
+        """Bring an object, by its row among all, into the middle of the view, large enough, and select its label."""
         if self.measured is None or not self._there():
             return
         table = self.measured.table
         box = [int(table[f"bbox_{side}"][row]) for side in ("top", "left", "bottom", "right")]
         middle = np.array([(box[0] + box[2] - 1) / 2, (box[1] + box[3] - 1) / 2])
-        self.viewer.scene.camera.center = tuple(self._layer.data_to_world((*self._plane, *middle))[-2:])
+        camera = self.viewer.scene.camera
+        camera.center = tuple(self._layer.data_to_world((*self._plane, *middle))[-2:])
+        longest = max(np.multiply(self._layer.scale[-2:], (box[2] - box[0], box[3] - box[1])))
+        camera.zoom = max(camera.zoom, _SMALLEST / longest)
         self._layer.selected_label = int(table["label"][row])
         self.say(f"Object {table['label'][row]}, row {row + 1} of the measurement.")
 

@@ -14,6 +14,8 @@ from napari_microcnn.ui.measure_tasks import Measurement
 LINES, INTERSECTIONS, COLOURED = "test lines", "intersections", "property"
 _MARKS = {"crossing": "#ffd92f", "tangent": "#56b4e9", "triple point": "#ff2fd0", "end of a line": "#ffffff"}
 _LINE = "#56b4e9"
+MANY = 20_000
+"""Intersections that a window without a GPU draws in some 30 ms, so that it still follows the hand."""
 
 
 def put_lines(viewer: ViewerModel, labels: Labels, found: Measurement) -> None:
@@ -32,7 +34,7 @@ def put_lines(viewer: ViewerModel, labels: Labels, found: Measurement) -> None:
 
 
 def put_intersections(viewer: ViewerModel, labels: Labels, found: Measurement) -> None:
-    """Show every intersection, coloured by its kind, with what it counts as a feature."""
+    """Show every intersection, coloured by its kind, with what it counts as a feature; very many when asked for."""
     look = _place(viewer, labels, INTERSECTIONS, Points)
     with layers.keeping_active(viewer), layers.no_collection():
         viewer.add_points(
@@ -42,6 +44,7 @@ def put_intersections(viewer: ViewerModel, labels: Labels, found: Measurement) -
             border_width=0,
             face_color=np.array([_MARKS[kind] for kind in found.kinds]) if len(found.kinds) else _MARKS["crossing"],
             name=f"{labels.name} {INTERSECTIONS}",
+            visible=len(found.points) <= MANY,
             **look,
         )
 
