@@ -11,7 +11,7 @@ from napari_microcnn.predict.instances import grow
 CORE_FROM = 0.5
 """Pixels that lie well inside of a particle with this probability belong to its core."""
 
-_LEAST_CORE = 2
+LEAST_CORE = 2
 """Pixels of the smallest core that counts where a region has several."""
 
 
@@ -45,7 +45,7 @@ def separate_particles(mask: NDArray[np.bool_], cores: NDArray[np.float32], min_
     """
     regions, count = ndimage.label(mask, np.ones((3, 3)))
     seeds, found = ndimage.label((cores >= CORE_FROM) & mask)
-    large = np.bincount(seeds.ravel(), minlength=found + 1) >= _LEAST_CORE
+    large = np.bincount(seeds.ravel(), minlength=found + 1) >= LEAST_CORE
     large[0] = False
     region_of = np.zeros(found + 1, np.int64)
     region_of[seeds.ravel()] = regions.ravel()
@@ -56,13 +56,13 @@ def separate_particles(mask: NDArray[np.bool_], cores: NDArray[np.float32], min_
     for region in np.flatnonzero(several):
         window = boxes[region - 1]
         mine = regions[window] == region
-        part = _shared_out(np.where(mine & large[seeds[window]], seeds[window], 0))
+        part = shared_out(np.where(mine & large[seeds[window]], seeds[window], 0))
         labels[window][mine] = number + part[mine]
         number += int(part.max())
     return _numbered(labels, number, min_size)
 
 
-def _shared_out(seeds: NDArray[np.int32]) -> NDArray[np.int32]:
+def shared_out(seeds: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give every pixel the number, from 1, of its nearest seed."""
     numbers, place = np.unique(seeds, return_inverse=True)
     part = place.reshape(seeds.shape).astype(np.int32)  # 0 stays 0: there are pixels between cores

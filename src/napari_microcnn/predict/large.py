@@ -1,0 +1,230 @@
+"""Segmentation of images larger than the memory, straight into an OME-Zarr."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_microcnn.config import SegmentConfig
+from napari_microcnn.data.windows import Box
+from napari_microcnn.events import Finished, Job, Notice
+from napari_microcnn.io.blocks import content_key
+from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.multiscale import create_multiscale, open_multiscale, read_ome_zarr
+from napari_microcnn.io.provenance import describe_input
+from napari_microcnn.io.read import read_micrograph
+from napari_microcnn.io.scratch import Scratch
+from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.large_plane import LargePlane
+from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.segment import channels_for, object_rule
+from napari_microcnn.predict.tiles import TilePredictor
+
+OBJECTS = "objects"
+"""Name of the image of labels in the OME-Zarr."""
+
+_BLOCK = 1024
+_LAZY_FROM = 16 << 20
+_SCRATCH_BYTES = 8
+"""Bytes on the disk per pixel of a plane while it is worked on, compressed, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class LargeSegmentation:
+    """Where a segmentation is, and its numbers.
+
+    Attributes
+    ----------
+    path : Path
+        An OME-Zarr: the class map, uint8, and if there is a rule for objects their labels, int32, below
+        ``labels/objects``, counted anew in every plane.
+    objects : dict of str to numpy.ndarray or None
+        Of every object ``plane``, counted from 0, ``label``, ``pixels``, ``row`` and ``column`` of its centroid,
+        and its box: ``top``, ``bottom``, ``left``, ``right``, the ends exclusive.
+    pixels : dict of int to int
+        Pixels of every class that occurs, without those where the microscope wrote something.
+    views : tuple of tuple of float
+        Resampling before the network, for every plane; see `Segmentation`.
+    micrograph : Micrograph
+    model : Model
+    config : SegmentConfig
+    device, precision : str
+        What computed, and how.
+    """
+
+    path: Path
+    objects: dict[str, NDArray[Any]] | None
+    pixels: dict[int, int]
+    views: tuple[tuple[float, ...], ...]
+    micrograph: Micrograph
+    model: Model
+    config: SegmentConfig
+    device: str
+    precision: str
+
+
+def segment_large(
+    source: Micrograph | str | Path,
+    model: Model | str | Path,
+    config: SegmentConfig | None = None,
+    output: str | Path = "segmentation.ome.zarr",
+    *,
+    first: tuple[slice, slice] | None = None,
+) -> Job[LargeSegmentation]:
+    """Segment an image of any size without holding it in memory; the result is that of `segment`.
+
+    The OME-Zarr can be opened from the first tile on. Closing the job, or killing it, loses the unfinished tile only:
+    called again in the same way it goes on from there. What it needs for that is in a hidden folder beside the
+    output, which is gone in the end.
+
+    Parameters
+    ----------
+    source : Micrograph, str or Path
+        A TIFF file or an OME-Zarr, read piece by piece, or a micrograph whose pixels are a dask array.
+    model : Model, str or Path
+        A model, the name of a shipped one, or a file.
+    config : SegmentConfig, optional
+        Probabilities and uncertainty are not kept.
+    output : str or Path
+        Must not exist, unless this is the rest of an interrupted job.
+    first : tuple of slice, optional
+        Rows and columns of the image that are looked at: tiles there come first.
+
+    Yields
+    ------
+    Event
+        `TileDone` per tile, `Progress` while objects are put together, `Notice` where something should be known; in
+        the end ``Finished[LargeSegmentation]``.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be loaded or takes another number of channels.
+    ValueError
+        If the output exists, was begun in another way, or cannot be written, or if the image cannot be read.
+    """
+    config, output = config or SegmentConfig(), Path(output)
+    if config.keep_probabilities or config.keep_uncertainty:
+        raise ValueError(
+            "Probabilities and uncertainty of an image that does not fit into memory are not kept; leave them out."
+        )
+    micrograph = source if isinstance(source, Micrograph) else open_lazily(Path(source))
+    model = model if isinstance(model, Model) else load_model(model)
+    rule = object_rule(model, config)
+    convert, remark = channels_for(model, micrograph.channels)
+    predictor = TilePredictor(model, config)
+    scratch = _scratch(micrograph, model, config, predictor, output)
+    if remark:
+        yield Notice(remark)
+    if scratch.resumed:
+        yield Notice("Going on where this was interrupted.")
+    tile, block = _sides(scratch, predictor, micrograph)
+    if "output" not in scratch:
+        if output.exists():  # created, but killed before that was noted
+            shutil.rmtree(output)
+        create_multiscale(
+            output,
+            (*micrograph.stack_shape, *micrograph.plane_shape),
+            block,
+            micrograph.axes.removesuffix("C"),
+            micrograph.calibration,
+            name=f"{micrograph.name} classes",
+            labels=(OBJECTS,) if rule is not None else (),
+            about={"napari-microcnn": {"version": version("napari-microcnn"), "model": model.sha256}},
+        )
+        scratch.note("output")
+    classes, labels = open_multiscale(output, "r+")
+    near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
+    work = Work(
+        micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, near
+    )
+    names = []
+    for index, plane in micrograph.planes():
+        names.append(".".join(map(str, ("plane", *index))))
+        if f"{names[-1]}-classes" not in scratch:
+            yield from LargePlane(work, index, plane).run()
+    result = _result(work, names, output)
+    scratch.remove()
+    yield Finished(result)
+
+
+def open_lazily(path: Path) -> Micrograph:
+    """Open a TIFF file or an OME-Zarr so that its pixels are read piece by piece.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    """
+    return read_ome_zarr(path) if path.is_dir() else read_micrograph(path, lazy_from_bytes=_LAZY_FROM)
+
+
+def unfinished_folder(output: Path) -> Path:
+    """Return where the work is until the output is finished."""
+    return output.with_name(f".{output.name}.unfinished")
+
+
+def _scratch(
+    micrograph: Micrograph, model: Model, config: SegmentConfig, predictor: TilePredictor, output: Path
+) -> Scratch:
+    folder = unfinished_folder(output)
+    if output.exists() and not folder.exists():
+        raise ValueError(f"{output} is there already; choose another name, or delete it first.")
+    header = {
+        "version": version("napari-microcnn"),
+        "input": describe_input(micrograph),
+        "content": content_key(micrograph.pixels),
+        "model": model.sha256,
+        "settings": config.model_dump(),
+        "device": predictor.device.type,
+        "precision": str(predictor.precision),
+    }
+    scratch = Scratch(folder, header)
+    height, width = micrograph.plane_shape
+    needed = height * width * (_SCRATCH_BYTES + int(np.prod(micrograph.stack_shape)))
+    free = shutil.disk_usage(folder).free
+    if not scratch.resumed and free < needed:
+        scratch.remove()
+        raise WriteError(
+            f"{output} and the work on it need up to {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; "
+            f"make room or choose another folder."
+        )
+    return scratch
+
+
+def _sides(scratch: Scratch, predictor: TilePredictor, micrograph: Micrograph) -> tuple[int, int]:
+    """Return the sides of tiles and blocks: those that the job was begun with."""
+    if "sides" not in scratch:
+        tile = predictor.tile_side(micrograph.plane_shape)
+        block = tile * max(1, _BLOCK // tile) if tile <= _BLOCK else _BLOCK
+        scratch.save("sides", sides=np.array([tile, block]))
+    tile, block = (int(side) for side in scratch.load("sides")["sides"])
+    return tile, block
+
+
+def _result(work: Work, names: list[str], output: Path) -> LargeSegmentation:
+    tables = [work.scratch.load(f"{name}-objects") for name in names] if work.labels is not None else []
+    objects = None
+    if tables:
+        objects = {"plane": np.repeat(np.arange(len(tables)), [len(table["label"]) for table in tables])}
+        objects |= {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+    counts = sum(work.scratch.load(f"{name}-classes")["counts"] for name in names)
+    views = tuple(tuple(work.scratch.load(f"{name}-views")["factors"].tolist()) for name in names)
+    return LargeSegmentation(
+        output,
+        objects,
+        {int(number): int(np.asarray(counts)[number]) for number in np.flatnonzero(counts)},
+        views,
+        work.micrograph,
+        work.model,
+        work.config,
+        work.predictor.device.type,
+        str(work.predictor.precision).removeprefix("torch."),
+    )

@@ -1,0 +1,275 @@
+"""One plane that is not held in memory: tiles, objects and classes, each block written as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_microcnn.config import ObjectRule
+from napari_microcnn.data.databar import overlays_of
+from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
+from napari_microcnn.data.resampling import Resampled, sample_windows, zoomed_shape
+from napari_microcnn.data.windows import Box
+from napari_microcnn.events import Event, Notice, TileDone
+from napari_microcnn.io.multiscale import MultiscaleImage
+from napari_microcnn.micrograph import Pixels
+from napari_microcnn.predict.answer import in_plane
+from napari_microcnn.predict.canvas import Canvas, Columns, Nearest, Readable
+from napari_microcnn.predict.instances import grain_boundaries
+from napari_microcnn.predict.large_grains import MESSAGE as CLOSING
+from napari_microcnn.predict.large_grains import GrainCloser
+from napari_microcnn.predict.large_particles import MESSAGE as NUMBERING
+from napari_microcnn.predict.large_particles import label_blocks, separate_blocks
+from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.magnification import at_magnification, limits_of
+from napari_microcnn.predict.merged_objects import MergedObjects
+from napari_microcnn.predict.seams import CORNERS, SeamLabels
+from napari_microcnn.predict.segment import OVERLAY_LEFT_OUT, SAMPLE, look_over
+from napari_microcnn.predict.tiles import Tile
+
+_WRITING = "Writing the class map"
+
+
+class LargePlane:
+    """Segments one plane; what was done before an interruption is not done again.
+
+    Parameters
+    ----------
+    work : Work
+    index : tuple of int
+        Of the plane in the stack.
+    plane : array, (Y, X) or (Y, X, C)
+        May be lazy.
+    """
+
+    def __init__(self, work: Work, index: tuple[int, ...], plane: Pixels) -> None:
+        self._work, self._index, self._plane = work, index, plane
+        self._name = ".".join(map(str, ("plane", *index)))
+        self._overlays = overlays_of(plane, work.micrograph.metadata)
+        self._shape = self._overlays.field.shape
+        self._canvas = Canvas(work.scratch, self._name, self._shape, work.block)
+
+    def run(self) -> Generator[Event, None, None]:
+        """Do all that is left to do."""
+        work = self._work
+        if self._overlays:
+            yield from work.tell(OVERLAY_LEFT_OUT)
+        seen = work.convert(self._plane[self._overlays.field.slices])
+        views = yield from self._views(seen)
+        for number, (factor, limits) in enumerate(views):
+            yield from self._predict(number, factor, limits, seen, len(views))
+        factors = [factor for factor, _ in views]
+        beneath = self._view(0, factors[0]).array("classes", np.uint8)
+        boundary = _Mean([self._view(n, f).array("boundary", np.float32) for n, f in enumerate(factors)])
+        if work.rule is not None and work.labels is not None:
+            yield from self._number(work.rule, factors[0], beneath, boundary)
+        yield from self._draw(Nearest(beneath, self._shape), boundary)
+        for number, factor in enumerate(factors):
+            self._view(number, factor).drop("classes", "boundary", "cores")
+        self._canvas.drop("bridges")
+
+    def _view(self, number: int, factor: float) -> Canvas:
+        seen = self._shape if factor == 1 else zoomed_shape(self._shape, factor)
+        return Canvas(self._work.scratch, f"{self._name}-view{number}", seen, self._work.block)
+
+    def _views(self, seen: Pixels) -> Generator[Event, None, list[tuple[float, IntensityLimits]]]:
+        """Find the magnifications, and the limits of the grey values at each."""
+        work, name = self._work, f"{self._name}-views"
+        if name not in work.scratch:
+            factors, remarks = look_over(work.predictor, seen, work.model, work.config, work.rule)
+            for remark in remarks:
+                yield from work.tell(remark)
+            limits = []
+            for factor in factors:
+                source = at_magnification(seen, factor)
+                limits.append(
+                    intensity_limits(seen) if source is seen else limits_of(sample_windows(source, side=SAMPLE))
+                )
+            centres, scales = zip(*limits, strict=True)
+            work.scratch.save(name, factors=np.array(factors), centres=np.array(centres), scales=np.array(scales))
+        found = work.scratch.load(name)
+        return [
+            (float(factor), IntensityLimits(centre, scale))
+            for factor, centre, scale in zip(found["factors"], found["centres"], found["scales"], strict=True)
+        ]
+
+    def _predict(
+        self, number: int, factor: float, limits: IntensityLimits, seen: Pixels, views: int
+    ) -> Generator[Event, None, None]:
+        """Predict the tiles that are left, at one magnification; those that are looked at first."""
+        work, canvas = self._work, self._view(number, factor)
+        source = at_magnification(seen, factor)
+        tiles = list(enumerate(Canvas(work.scratch, "", canvas.shape, work.tile).blocks))
+        planes = int(np.prod(work.micrograph.stack_shape))
+        place = int(np.ravel_multi_index(self._index, work.micrograph.stack_shape)) if self._index else 0
+        before, total = (place * views + number) * len(tiles), planes * views * len(tiles)
+        tiles.sort(key=lambda tile: self._distance(tile[1], canvas.shape))
+        for done, (index, box) in enumerate(tiles, 1):
+            name = f"{canvas.name}-tile{index}"
+            if name in work.scratch:
+                continue
+            shown = np.empty(box.shape, np.uint8)
+            for event in work.predictor.tiles(source, limits, box):
+                if isinstance(event, Notice):
+                    yield event
+                else:
+                    self._keep(canvas, event, shown, box)
+            region = self._show(shown, box, canvas.shape)
+            work.scratch.note(name)
+            yield TileDone(
+                before + done, total, self._index, region, shown, work.seconds_left(total - before - done), None
+            )
+
+    def _distance(self, tile: Box, seen: tuple[int, int]) -> float:
+        if self._work.first is None:
+            return 0.0
+        first, top = self._work.first, self._overlays.field.top
+        middle = ((first.top + first.bottom) / 2 - top, (first.left + first.right) / 2)
+        sides = ((tile.top, tile.bottom), (tile.left, tile.right))
+        return max(
+            max(low - point * there / here, 0.0, point * there / here - high)
+            for (low, high), point, here, there in zip(sides, middle, self._shape, seen, strict=True)
+        )
+
+    def _keep(self, canvas: Canvas, tile: Tile, shown: NDArray[np.uint8], box: Box) -> None:
+        """Keep what is needed of a tile."""
+        work = self._work
+        classes = work.ids[tile.probabilities.argmax(0)]
+        rows, cols = tile.region
+        shown[rows.start - box.top : rows.stop - box.top, cols.start - box.left : cols.stop - box.left] = classes
+        if (line := work.line) is not None:
+            canvas.array("boundary", np.float32)[tile.region] = tile.probabilities[line]
+            # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
+            classes = np.delete(work.ids, line)[np.delete(tile.probabilities, line, 0).argmax(0)]
+        if tile.cores is not None:
+            canvas.array("cores", np.float32)[tile.region] = tile.cores
+        canvas.array("classes", np.uint8)[tile.region] = classes
+
+    def _show(self, classes: NDArray[np.uint8], box: Box, seen: tuple[int, int]) -> tuple[slice, slice]:
+        """Write the classes of a tile as a preview; returns where it lies in the image."""
+        rows, cols = in_plane(box.slices, self._shape, seen)
+        size = (rows.stop - rows.start, cols.stop - cols.start)
+        whole = (slice(0, size[0]), slice(0, size[1]))
+        self._write(self._work.classes, rows, cols, Nearest(classes, size)[whole].copy())
+        top = self._overlays.field.top
+        return slice(rows.start + top, rows.stop + top), cols
+
+    def _write(self, image: MultiscaleImage, rows: slice, cols: slice, values: NDArray[Any]) -> NDArray[Any]:
+        """Write a region of the field, 0 where the microscope wrote something; returns it so."""
+        top = rows.start + self._overlays.field.top
+        for plate in self._plates(rows, cols):
+            values[plate] = 0
+        image[(*self._index, slice(top, top + len(values)), cols)] = values
+        return values
+
+    def _plates(self, rows: slice, cols: slice) -> Iterator[tuple[slice, slice]]:
+        """Yield where plates lie in a region of the field."""
+        top, left = rows.start + self._overlays.field.top, cols.start
+        for plate in self._overlays.plates:
+            yield (
+                slice(max(0, plate.top - top), max(0, plate.bottom - top)),
+                slice(max(0, plate.left - left), max(0, plate.right - left)),
+            )
+
+    def _number(
+        self, rule: ObjectRule, factor: float, beneath: Readable, boundary: _Mean
+    ) -> Generator[Event, None, None]:
+        """Number the objects in the pixels in which they are told apart, and write and add them up in the image's."""
+        canvas = Canvas(self._work.scratch, f"{self._name}-objects", (0, 0), self._work.block)
+        seen = self._view(0, factor).shape
+        smallest = self._work.config.min_size
+        scaled = max(1, round(smallest * factor**2))
+        if rule.kind == "grains":
+            finer = factor > 1
+            fitting = Canvas(canvas.scratch, canvas.name, seen if finer else self._shape, canvas.side)
+            closer = GrainCloser(fitting, boundary.at(fitting.shape), scaled if finer else smallest)
+            numbers, source = (yield from closer.run()), closer.grown
+        elif rule.kind == "touching":
+            fitting = Canvas(canvas.scratch, canvas.name, seen, canvas.side)
+            cores = self._view(0, factor).array("cores", np.float32)
+            numbers = yield from separate_blocks(fitting, beneath, rule.class_id, cores, scaled)
+            source = fitting.array("labels", np.int32)
+        else:
+            fitting = Canvas(canvas.scratch, canvas.name, self._shape, canvas.side)
+            numbers = yield from label_blocks(fitting, Nearest(beneath, self._shape), rule.class_id, smallest)
+            source = fitting.array("labels", np.int32)
+        labels = Nearest(source, self._shape, numbers)
+        yield from self._write_labels(labels, int(numbers.max(initial=0)))
+        if rule.kind == "grains":
+            yield from self._find_bridges(labels, boundary.at(self._shape))
+        fitting.drop("grown", "labels")
+
+    def _write_labels(self, labels: Readable, count: int) -> Generator[Event, None, None]:
+        objects, top = MergedObjects(count), self._overlays.field.top
+
+        def work(box: Box) -> None:
+            if self._work.labels is not None:
+                values = self._write(self._work.labels, *box.slices, np.array(labels[box.slices]))
+                objects.add(box._replace(top=box.top + top, bottom=box.bottom + top), values)
+
+        yield from self._canvas.run("objects", NUMBERING, work, objects.columns)
+
+    def _find_bridges(self, labels: Readable, boundary: Readable) -> Generator[Event, None, None]:
+        """Find the borders between grains that fill gaps of the boundary; see `instances.bridges`."""
+        seams, wanted = SeamLabels(self._shape[1], CORNERS), [np.zeros(0, np.int64)]
+        pieces = self._canvas.array("bridges", np.int32)
+
+        def work(box: Box) -> None:
+            outer, core = self._canvas.grown(box, 1)
+            found = np.asarray(boundary[outer.slices]) > 0.5
+            beside = grain_boundaries(labels[outer.slices])[core] & ~found[core]
+            pieces[box.slices] = here = seams.add(box, beside)
+            wanted.append(np.unique(here[beside & ~ndimage.binary_dilation(found, CORNERS)[core]]))
+
+        def finish() -> Columns:
+            merged, flags = seams.merged(), np.zeros(seams.count + 1, bool)
+            flags[np.concatenate(wanted)] = True
+            return {"wanted": merged.flags(flags)[merged.numbers]}
+
+        yield from self._canvas.run("bridges", CLOSING, work, finish)
+
+    def _draw(self, beneath: Readable, boundary: _Mean) -> Generator[Event, None, None]:
+        """Write the final class map and count its pixels."""
+        line, counts = self._work.line, np.zeros(256, np.int64)
+        wanted: NDArray[np.bool_] = np.zeros(1, bool)
+        if line is not None and f"{self._canvas.name}-bridges" in self._work.scratch:
+            wanted = self._work.scratch.load(f"{self._canvas.name}-bridges")["wanted"]
+
+        def work(box: Box) -> None:
+            values = np.array(beneath[box.slices])
+            if line is not None:
+                found = np.asarray(boundary.at(self._shape)[box.slices]) > 0.5
+                pieces = self._canvas.array("bridges", np.int32)[box.slices]
+                values[found | wanted[pieces]] = self._work.ids[line]
+            specimen = np.ones(box.shape, bool)
+            for plate in self._plates(*box.slices):
+                specimen[plate] = False
+            counts[:] += np.bincount(values[specimen], minlength=256)
+            self._write(self._work.classes, *box.slices, values)
+
+        yield from self._canvas.run("classes", _WRITING, work, lambda: {"counts": counts})
+
+
+class _Mean:
+    """The mean probability over the magnifications, in the pixels of the first one; see `PlaneAnswer.average`."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self._parts = parts
+        self.shape: tuple[int, ...] = tuple(parts[0].shape)
+        self._others = [
+            part if part.shape == self.shape else Resampled(part, (self.shape[0], self.shape[1])) for part in parts[1:]
+        ]
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = np.asarray(self._parts[0][region])
+        for count, other in enumerate(self._others, start=2):
+            mean += (np.asarray(other[region]) - mean) / count
+        return mean
+
+    def at(self, shape: tuple[int, int]) -> Readable:
+        """Return it with another number of pixels."""
+        return self if self.shape == shape else Resampled(self, shape)  # type: ignore[arg-type]  # read like an array
