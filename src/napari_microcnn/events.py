@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -41,6 +42,28 @@ class Progress(Event):
     done: int
     total: int
     message: str = ""
+
+
+@dataclass(frozen=True)
+class FileDone(Event):
+    """One of many files is done, was done before, or could not be done.
+
+    Attributes
+    ----------
+    path : Path
+    number, total : int
+        Which one, counted from 1, of how many.
+    written : tuple of Path
+        Its results; none where an earlier run had written them.
+    failure : str or None
+        Why it could not be done, in a sentence.
+    """
+
+    path: Path
+    number: int
+    total: int
+    written: tuple[Path, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

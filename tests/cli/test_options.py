@@ -7,8 +7,9 @@ import typer
 from pydantic import Field
 from typer.testing import CliRunner
 
-from napari_microcnn.cli.options import build, describe, one_line, takes_settings
+from napari_microcnn.cli.options import build, describe, takes_settings
 from napari_microcnn.config import SegmentConfig, Settings, TrainConfig
+from napari_microcnn.io.errors import one_line
 
 
 class Oven(Settings):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_microcnn.batch import files as files_module
 from napari_microcnn.cli import main
-from napari_microcnn.cli import segment as segment_module
 from napari_microcnn.config import ClassInfo, UNetConfig
 from napari_microcnn.io.read import read_labels, read_micrograph
 from napari_microcnn.models import Model, save_model
@@ -140,14 +140,14 @@ def test_mistakes_are_told_in_one_line(pictures: Path, model: Path, capsys, what
 
 
 def test_an_interruption_keeps_the_finished_files(pictures: Path, model: Path, monkeypatch, capsys) -> None:
-    real = segment_module.segment_micrograph
+    real = files_module.segment
 
     def second_is_interrupted(micrograph, *rest):
         if micrograph.name == "p1":
             raise KeyboardInterrupt
         return real(micrograph, *rest)
 
-    monkeypatch.setattr(segment_module, "segment_micrograph", second_is_interrupted)
+    monkeypatch.setattr(files_module, "segment", second_is_interrupted)
     assert segment(pictures, model, str(pictures / "images")) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert names(pictures) == ["p0.csv", "p0.json", "p0_classes.tif", "p0_labels.tif"]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import named_files
-from napari_microcnn.cli.options import one_line, takes_settings
+from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.cli.train import check_output, train_and_save
 from napari_microcnn.config import ClassifierTrainConfig, ClassifyConfig
 from napari_microcnn.events import BatchDone, ClassifierEpoch, Event
 from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.errors import reason
+from napari_microcnn.io.inputs import named_files
 from napari_microcnn.io.pairs import stem_of
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def predict(
             )
             _write_maps(output, found, stem_of(path))
         except (ValueError, OSError) as error:
-            failed.append(f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error))
+            failed.append(reason(path, error))
             say(failed[-1])
             continue
         done.append(found)

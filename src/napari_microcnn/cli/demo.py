@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_microcnn.cli.options import takes_settings
-from napari_microcnn.cli.segment import segment_micrograph, write_segmentation
+from napari_microcnn.cli.running import follow
+from napari_microcnn.cli.segment import segment_micrograph
 from napari_microcnn.cli.train import train_and_save
 from napari_microcnn.config import SegmentConfig, TrainConfig
 from napari_microcnn.io.atomic import make_folder
@@ -76,12 +77,13 @@ def _segment_and_write(
     micrograph: Micrograph, model: Model, settings: SegmentConfig, output: Path, model_name: str
 ) -> Segmentation:
     """Segment, and write the image itself beside the results, so that a folder holds all there is to look at."""
+    from napari_microcnn.batch import write_segmentation
     from napari_microcnn.io.write import write_image
 
     result = segment_micrograph(micrograph, model, settings)
     source = Path(f"{micrograph.name}.tif")
     write_image(output / source, micrograph.pixels, calibration=micrograph.calibration)
-    write_segmentation(result, output, source, model_name)
+    follow(write_segmentation(result, output, source, model_name), f"Writing {micrograph.name}")
     return result
 
 

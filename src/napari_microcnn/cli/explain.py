@@ -10,10 +10,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from napari_microcnn.cli.inputs import is_result, named_files
-from napari_microcnn.cli.options import one_line, takes_settings
+from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import ExplainConfig
+from napari_microcnn.io.errors import reason
+from napari_microcnn.io.inputs import is_result, named_files
 from napari_microcnn.io.pairs import stem_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def explain_files(
         try:
             written = task(path, model)
         except (ValueError, OSError) as error:
-            failed.append(f"{path.name}: {one_line(error)}" if path.name not in str(error) else one_line(error))
+            failed.append(reason(path, error))
             if len(files) > 1:
                 say(failed[-1])
             continue

@@ -25,8 +25,8 @@ from napari_microcnn.cli import (
     transition,
     window,
 )
-from napari_microcnn.cli.options import one_line
 from napari_microcnn.cli.running import say
+from napari_microcnn.io.errors import one_line
 
 USER_MISTAKE, INTERRUPTED = 2, 130
 

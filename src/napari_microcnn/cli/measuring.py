@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import typer
 
-from napari_microcnn.cli.inputs import is_result, named_files
 from napari_microcnn.cli.running import say
 from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.inputs import is_result, named_files
 from napari_microcnn.io.pairs import SUFFIXES, stem_of
 from napari_microcnn.micrograph import Calibration, Micrograph
 

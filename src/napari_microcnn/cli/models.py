@@ -57,7 +57,7 @@ def reference(
 
     loaded = load_model(model)
     if images:
-        from napari_microcnn.cli.inputs import named_files
+        from napari_microcnn.io.inputs import named_files
         from napari_microcnn.io.read import read_micrograph
         from napari_microcnn.predict.gap import remember
 

@@ -94,13 +94,6 @@ def describe(info: FieldInfo) -> str:
     return "; ".join(part for part in (bounds, f"default {default}") if part)
 
 
-def one_line(error: Exception | str) -> str:
-    """Return a message in one line: what a person needs to mend a mistake."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return " ".join(str(error).split())
-
-
 def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
     kind, optional = _split(info.annotation)
     flag = f"--{name.replace('_', '-')}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from napari_microcnn.cli.running import say
-from napari_microcnn.cli.segment import segment_micrograph, write_segmentation
+from napari_microcnn.cli.running import follow, say
+from napari_microcnn.cli.segment import segment_micrograph
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.results import RESULTS, read_record
 from napari_microcnn.micrograph import BY_HAND, Calibration
@@ -54,6 +54,8 @@ def replay(
 
 def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
     """Repeat one image and print what was found."""
+    from napari_microcnn.batch import write_segmentation
+
     told = read_record(path)
     if "input" not in told or not told.get("model") or not told.get("command", "").strip():
         raise ValueError(f"{path} tells of no segmentation that could be repeated.")
@@ -63,7 +65,8 @@ def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
     others = list(_other_circumstances(told))
     with tempfile.TemporaryDirectory() as folder:
         result = segment_micrograph(micrograph, loaded, _settings(told, others), path.stem)
-        write_segmentation(result, Path(folder), micrograph.path or path, words[words.index("--model") + 1])
+        called = words[words.index("--model") + 1]
+        follow(write_segmentation(result, Path(folder), micrograph.path or path, called), f"Writing {path.stem}")
         differences = list(_differences(told, path.parent, Path(folder)))
     for other in others:
         typer.echo(f"{path.name}: {other}")

@@ -85,7 +85,12 @@ class _Bar:
     def __init__(self, title: str) -> None:
         left = TextColumn("{task.fields[left]}")
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
-        self._progress = Progress(*columns, TextColumn("{task.fields[caption]}"), console=Console(stderr=True))
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.fields[caption]}"),
+            console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # what is piped to a file is not for the terminal
+        )
         self._task = self._progress.add_task(title, total=1.0, caption="", left="")
 
     def __enter__(self) -> _Bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 DAMAGED = (struct.error, EOFError, ValueError, IndexError, TypeError, RuntimeError)
 """What libraries that read images raise on damaged files, as found by feeding them many."""
@@ -14,3 +15,15 @@ class ReadError(ValueError):
 
 class WriteError(ValueError):
     """A file cannot be written; the message says why and what to do. Nothing half-written is left."""
+
+
+def one_line(error: Exception | str) -> str:
+    """Return a message in one line: what a person needs to mend a mistake."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return " ".join(str(error).split())
+
+
+def reason(path: Path, error: Exception) -> str:
+    """Return why something could not be done with a file, in one line that names it."""
+    return one_line(error) if path.name in str(error) else f"{path.name}: {one_line(error)}"

@@ -8,8 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from napari_microcnn.io.export import write_all
+from napari_microcnn.io.page import page_of, spoken
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.results import check_replaceable, read_record
+from napari_microcnn.io.write import write_json_to, write_table_to
 
 BATCH = "batch"
 """Stem of the files that tell about all images."""
@@ -43,9 +46,6 @@ def write_batch(folder: Path, files: Sequence[Path], failed: Mapping[Path, str])
     failed : mapping of Path to str
         Why some of them could not be done.
     """
-    from napari_microcnn.io.export import write_all
-    from napari_microcnn.io.write import write_json_to, write_table_to
-
     records = {path: {} if path in failed else read_record(folder / f"{stem_of(path)}.json") for path in files}
     columns = _columns(records, failed)
     done = [record for record in records.values() if record]
@@ -87,8 +87,6 @@ def _cell(value: Any) -> str:
 
 def _page(columns: Mapping[str, Sequence[Any]], records: Mapping[Path, Mapping[str, Any]]) -> str:
     """Return the table as a page; images with a page of their own are linked to it."""
-    from napari_microcnn.io.page import page_of, spoken
-
     heads = "".join(f"<th>{escape(' / '.join(part for part in spoken(name) if part))}</th>" for name in columns)
     rows = []
     for record, (path, *cells) in zip(records.values(), zip(*columns.values(), strict=True), strict=True):

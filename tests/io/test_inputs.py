@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_microcnn.cli.inputs import named_files
+from napari_microcnn.io.inputs import named_files
 
 
 def files(folder: Path, *names: str) -> Path:

@@ -1,4 +1,4 @@
-"""Which files a command works on: what was named, and what folders hold."""
+"""Which files somebody means: what was named, and what folders hold."""
 
 from __future__ import annotations
 

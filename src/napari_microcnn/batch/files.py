@@ -1,0 +1,175 @@
+"""Segmenting many files: what was done before is left as it is, and a bad file stops nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from napari_microcnn.batch.table import check_batch, write_batch
+from napari_microcnn.batch.writing import write_segmentation
+from napari_microcnn.config import SegmentConfig
+from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
+from napari_microcnn.io.atomic import make_folder
+from napari_microcnn.io.errors import one_line, reason
+from napari_microcnn.io.exchange import check_formats
+from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.provenance import describe_input, versions
+from napari_microcnn.io.read import read_micrograph
+from napari_microcnn.io.results import check_replaceable, is_done
+from napari_microcnn.micrograph import Calibration
+from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.segment import segment
+
+_Step = Generator[Event, None, list[Path]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of some files.
+
+    Attributes
+    ----------
+    written : dict of Path to list of Path
+        The results of every file that was done; none where an earlier run had done it in the same way.
+    failed : dict of Path to str
+        Why the others could not be done.
+    about_all : list of Path
+        Table, page and record of all files together; empty for a single one.
+    """
+
+    written: dict[Path, list[Path]] = field(default_factory=dict)
+    failed: dict[Path, str] = field(default_factory=dict)
+    about_all: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Run:
+    folder: Path
+    model: Model
+    called: str
+    settings: SegmentConfig
+    calibration: Calibration | None
+    report: bool
+    formats: tuple[Any, ...]
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """What stands in the record of every file that this run does."""
+        return {"model": self.model.info(), "settings": self.settings.model_dump(), "versions": versions()}
+
+    def do(self, path: Path) -> _Step:
+        """Segment a file, unless that was done, and return what was written."""
+        check_replaceable(self.folder, stem_of(path))
+        micrograph = read_micrograph(path)
+        micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
+        made_by = {"input": describe_input(micrograph), **self.made_by}
+        if not self.formats and is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
+            yield Notice("done before, in the same way.")
+            return []
+        result = yield from _result(segment(micrograph, self.model, self.settings))
+        job = write_segmentation(result, self.folder, path, self.called, report=self.report, also=self.formats)
+        written: list[Path] = yield from _result(job)
+        return written
+
+
+def segment_files(
+    files: Sequence[Path],
+    folder: Path,
+    model: Model | str | Path,
+    settings: SegmentConfig | None = None,
+    *,
+    called: str | None = None,
+    calibration: Calibration | None = None,
+    report: bool = False,
+    formats: Sequence[str] = (),
+) -> Job[Batch]:
+    """Segment files and measure what was found, one after the other.
+
+    Of several files, ``batch.csv``, ``batch.html`` and ``batch.json`` tell about all. What an earlier run did in the
+    same way is not done again, so that a run that was stopped or killed goes on where it was.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Micrographs, with different stems.
+    folder : Path
+        For the results; see `write_segmentation` for their names.
+    model : Model, str or Path
+        A segmenter, its file, or the name of a shipped one.
+    settings : SegmentConfig, optional
+    called : str, optional
+        The model, as a command line names it.
+    calibration : Calibration, optional
+        Size of a pixel, instead of what the files say.
+    report : bool
+        Whether every file gets an HTML page.
+    formats : sequence of str
+        Further formats of the results, see `export_segmentation`.
+
+    Yields
+    ------
+    Event
+        `Progress` over all files, `Notice`, `FileDone` after each; last `Finished` with a `Batch`.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be done: no files, no model, files of somebody else in the folder.
+    """
+    if not files:
+        raise ValueError("There are no images to segment; name some, or a folder of them.")
+    check_formats(formats)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    make_folder(folder)
+    if len(files) > 1:
+        check_batch(folder, files)
+    called = called or (loaded.name if isinstance(model, Model) else str(model))
+    kinds = tuple(dict.fromkeys(formats))
+    run = _Run(folder, loaded, called, settings or SegmentConfig(), calibration, report, kinds)
+    batch = Batch()
+    for number, path in enumerate(files, 1):
+        yield Progress(number - 1, len(files), path.name)
+        try:
+            batch.written[path] = yield from _counted(run.do(path), number, len(files), path.name)
+        except (ValueError, OSError) as error:
+            batch.failed[path] = reason(path, error)
+        yield FileDone(path, number, len(files), tuple(batch.written.get(path, ())), batch.failed.get(path))
+    if len(files) > 1:
+        try:
+            batch.about_all.extend(write_batch(folder, files, batch.failed))
+        except (ValueError, OSError) as error:
+            if not batch.failed:
+                raise
+            yield Notice(one_line(error))
+    yield Finished(batch)
+
+
+def _result(job: Job[Any]) -> Generator[Event, None, Any]:
+    """Pass the events of a job on, and return its result."""
+    with closing(job):
+        for event in job:
+            if isinstance(event, Finished):
+                return event.result
+            yield event
+    raise RuntimeError("A job ended without a result.")
+
+
+def _counted(step: _Step, number: int, total: int, name: str) -> _Step:
+    """Pass the events of one file on, tiles as a part of all files."""
+    with closing(step):
+        while True:
+            try:
+                event = next(step)
+            except StopIteration as end:
+                return list(end.value)
+            if isinstance(event, TileDone):
+                before = (number - 1) * event.total
+                yield Progress(before + event.done, total * event.total, f"{name}, tile {event.done} of {event.total}")
+            elif isinstance(event, Notice) and total > 1:
+                yield Notice(f"{name}: {event.message}")
+            else:
+                yield Alive() if isinstance(event, Progress) else event
