@@ -20,6 +20,7 @@ NAMES = (
     "steel",
     "transition",
     "tiles",
+    "large",
     "grains",
     "grain_size",
     "measuring",
