@@ -16,6 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what counts when running
+    from napari_microcnn.batch import Batch as Batch
+    from napari_microcnn.batch import segment_files as segment_files
+    from napari_microcnn.batch import write_segmentation as write_segmentation
     from napari_microcnn.config import ClassifierConfig as ClassifierConfig
     from napari_microcnn.config import ClassifierTrainConfig as ClassifierTrainConfig
     from napari_microcnn.config import ClassifyConfig as ClassifyConfig
@@ -130,6 +133,9 @@ _HOME = {
     "Segmentation": "predict.segment",
     "segment": "predict.segment",
     "where_to_annotate": "predict.uncertainty",
+    "Batch": "batch",
+    "segment_files": "batch",
+    "write_segmentation": "batch",
     "measure_objects": "measure.objects",
     "measure_shapes": "measure.shapes",
     "GrainSize": "measure.grain_size",

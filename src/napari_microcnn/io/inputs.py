@@ -19,7 +19,7 @@ def named_files(inputs: Iterable[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in dict.fromkeys(inputs):
-        if path.is_dir():
+        if path.is_dir() and path.suffix.lower() != ".zarr":
             files += image_files(path)
         elif path.exists():
             files.append(path)
@@ -40,3 +40,17 @@ def is_result(path: Path) -> bool:
     if kind == "heat":
         return is_record(path.with_suffix(".json"))
     return kind in RESULTS and is_record(path.with_name(f"{stem}.json"))
+
+
+def micrographs_in(folder: Path) -> list[Path]:
+    """Return the images of a folder that are no results of ours.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    files = [path for path in named_files([folder]) if not is_result(path)]
+    if not files:
+        raise ValueError(f"{folder} holds only results of earlier segmentations; choose the folder of the micrographs.")
+    return files

@@ -16,6 +16,7 @@ from napari_microcnn.events import Event, Progress, TileDone
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
+from napari_microcnn.ui.batch import BatchSection
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
 from napari_microcnn.ui.databar import show_databar, without_drawn
 from napari_microcnn.ui.doubt import COLOURS, Doubt, Found
@@ -53,6 +54,7 @@ class SegmentDock(Dock):
         self.doubt = Doubt(self.viewer, self.say)
         self._drawing: _LiveClasses | None = None
         self._read: Reading | None = None
+        self.batch = BatchSection(self, lambda: (self._model(), self._config()))
         self.script_button = ScriptButton(self, lambda: self._read)
         self.header.addWidget(self.script_button)
         form = QFormLayout()
@@ -64,6 +66,7 @@ class SegmentDock(Dock):
         self.body.addLayout(form)
         self.body.addWidget(Folded("Scale", self.scale))
         self.body.addWidget(Folded("Advanced", self.form))
+        self.body.addWidget(Folded("A whole folder", self.batch))
         self.body.addWidget(self.result)
         self.body.addWidget(self.gap)
         self.body.addWidget(self.doubt)
@@ -76,11 +79,10 @@ class SegmentDock(Dock):
 
     def prepare(self) -> None:
         """Start the segmentation."""
-        image, model = self.image.layer, self.model.model
+        image = self.image.layer
         if image is None:
             raise ValueError("Open an image first: File > Open, or File > Open Sample > MicroCNN.")
-        if model is None:
-            raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
+        model = self._model()
         source = without_drawn(self.viewer, image, layers.source_of(image))
         channels = source.channels if isinstance(source, Micrograph) else model.channels
         if channels != model.channels and {channels, model.channels} != {1, 3}:  # grey and colours fit each other
@@ -88,7 +90,7 @@ class SegmentDock(Dock):
                 f"The model {model.name!r} takes images with {model.channels} channel(s), but {image.name!r} has "
                 f"{channels}; choose another model or convert the image."
             )
-        config = self.form.value().model_copy(update={"objects": self.objects.currentData()})
+        config = self._config()
         self._drawing = _LiveClasses(self.viewer, image, model)
         self.result.setText("")
         self.gap.setText("")
@@ -102,6 +104,14 @@ class SegmentDock(Dock):
             on_stopped=lambda: self.say("Stopped; the tiles that were done are shown."),
             on_update=self._draw,
         )
+
+    def _model(self) -> ModelFile:
+        if self.model.model is None:
+            raise ValueError("Choose a model first: open a model file, or train one in Annotate & train.")
+        return self.model.model
+
+    def _config(self) -> SegmentConfig:
+        return self.form.value().model_copy(update={"objects": self.objects.currentData()})
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, TileDone):

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from napari_microcnn.events import Change, EpochDone, Finished, ImageAdded, Job,
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
+
+if TYPE_CHECKING:
+    from napari_microcnn.batch import Batch
 
 Array = np.ndarray[Any, Any]
 
@@ -113,6 +116,16 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
                 yield event
                 continue
             yield Finished(_measured(event.result, micrograph.calibration))
+
+
+def segment_folder(
+    images: Path, results: Path, model: Path, called: str, config: SegmentConfig, report: bool
+) -> Job[Batch]:
+    """Segment the images of a folder; see `napari_microcnn.segment_files`."""
+    from napari_microcnn.batch import segment_files
+    from napari_microcnn.io.inputs import micrographs_in
+
+    yield from segment_files(micrographs_in(images), results, model, config, called=called, report=report)
 
 
 def _measured(found: Any, calibration: Calibration | None) -> Segmented:

@@ -1,0 +1,70 @@
+"""Many files as one job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from napari_microcnn.batch import segment_files
+from napari_microcnn.config import ClassInfo, ObjectRule, SegmentConfig, UNetConfig
+from napari_microcnn.events import FileDone, Finished, Notice, Progress, result_of
+from napari_microcnn.models import Model
+from napari_microcnn.nets import UNet
+
+CPU = SegmentConfig(device="cpu", tile=32, min_size=0)
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    classes = (ClassInfo(id=1, name="dark", colour="#000000"), ClassInfo(id=2, name="bright", colour="#ffffff"))
+    return Model(UNet(UNetConfig(width=2, depth=1)).eval(), classes, ObjectRule(kind="particles", class_id=2))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"i{number}.tif" for number in range(3)]
+    for number, path in enumerate(paths):
+        tifffile.imwrite(path, np.random.default_rng(number).integers(0, 255, (48, 48), np.uint8))
+    paths[1].write_text("not a picture")
+    return paths
+
+
+def test_events_tell_how_far_it_is_and_what_failed(files: list[Path], model: Model, tmp_path: Path) -> None:
+    events = list(segment_files(files, tmp_path / "out", model, CPU, formats=["png"]))
+    done = [event for event in events if isinstance(event, FileDone)]
+    assert [(one.path, one.number, one.total) for one in done] == [(path, i, 3) for i, path in enumerate(files, 1)]
+    assert [one.failure is None for one in done] == [True, False, True]
+    shares = [event.done / event.total for event in events if isinstance(event, Progress)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert isinstance(events[-1], Finished)
+    batch = events[-1].result
+    assert list(batch.written) == [files[0], files[2]]
+    assert "i1.tif" in batch.failed[files[1]]
+    assert {path.name for path in batch.about_all} == {"batch.csv", "batch.html", "batch.json"}
+    assert (tmp_path / "out" / "i0_labels.png").is_file()
+
+
+def test_closing_keeps_what_is_done(files: list[Path], model: Model, tmp_path: Path) -> None:
+    job = segment_files([files[0], files[2]], tmp_path / "out", model, CPU)
+    for event in job:
+        if isinstance(event, FileDone):
+            break
+    job.close()
+    assert (tmp_path / "out" / "i0.json").is_file()
+    again = list(segment_files([files[0], files[2]], tmp_path / "out", model, CPU))
+    assert [event.message for event in again if isinstance(event, Notice) and "done before" in event.message] == [
+        "i0.tif: done before, in the same way."
+    ]
+    assert again[-1].result.written[files[0]] == []
+
+
+def test_a_single_file_needs_no_table(files: list[Path], model: Model, tmp_path: Path) -> None:
+    assert result_of(segment_files(files[:1], tmp_path / "out", model, CPU)).about_all == []
+    with pytest.raises(ValueError, match="no images"):
+        result_of(segment_files([], tmp_path / "out", model, CPU))
