@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from napari_microcnn.batch.large import is_too_large, segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
@@ -20,7 +21,7 @@ from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.provenance import describe_input, versions
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import check_replaceable, is_done
-from napari_microcnn.micrograph import Calibration
+from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.segment import segment
 
@@ -55,6 +56,7 @@ class _Run:
     calibration: Calibration | None
     report: bool
     formats: tuple[Any, ...]
+    large: bool
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -70,10 +72,20 @@ class _Run:
         if not self.formats and is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
             yield Notice("done before, in the same way.")
             return []
+        if self.large or is_too_large(micrograph):
+            return (yield from self._do_large(micrograph, path))
         result = yield from _result(segment(micrograph, self.model, self.settings))
         job = write_segmentation(result, self.folder, path, self.called, report=self.report, also=self.formats)
         written: list[Path] = yield from _result(job)
         return written
+
+    def _do_large(self, micrograph: Micrograph, path: Path) -> _Step:
+        if self.report or self.formats:
+            raise ValueError(
+                f"{path.name} is segmented block by block into an OME-Zarr; pages and other formats need it in memory, "
+                f"so leave them out."
+            )
+        return (yield from segment_large_file(micrograph, self.model, self.called, self.settings, self.folder, path))
 
 
 def segment_files(
@@ -86,6 +98,7 @@ def segment_files(
     calibration: Calibration | None = None,
     report: bool = False,
     formats: Sequence[str] = (),
+    large: bool = False,
 ) -> Job[Batch]:
     """Segment files and measure what was found, one after the other.
 
@@ -109,6 +122,8 @@ def segment_files(
         Whether every file gets an HTML page.
     formats : sequence of str
         Further formats of the results, see `export_segmentation`.
+    large : bool
+        Whether every image is segmented block by block into an OME-Zarr, as those are that the memory is too small for.
 
     Yields
     ------
@@ -129,7 +144,7 @@ def segment_files(
         check_batch(folder, files)
     called = called or (loaded.name if isinstance(model, Model) else str(model))
     kinds = tuple(dict.fromkeys(formats))
-    run = _Run(folder, loaded, called, settings or SegmentConfig(), calibration, report, kinds)
+    run = _Run(folder, loaded, called, settings or SegmentConfig(), calibration, report, kinds, large)
     batch = Batch()
     for number, path in enumerate(files, 1):
         yield Progress(number - 1, len(files), path.name)

@@ -39,6 +39,10 @@ def segment_files(
         list[str] | None,
         typer.Option("--format", help="Write this format too: png, imagej, coco, geojson or parquet; repeatable."),
     ] = None,
+    large: Annotated[
+        bool,
+        typer.Option("--large", help="Write STEM.ome.zarr block by block, as for images larger than the memory."),
+    ] = False,
 ) -> None:
     """Segment images; a file that cannot be done is told and does not stop the others.
 
@@ -64,7 +68,15 @@ def segment_files(
     settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
     given = Calibration.parse(pixel_size) if pixel_size else None
     job = segment_all(
-        files, output, loaded, settings, called=model, calibration=given, report=report, formats=formats or ()
+        files,
+        output,
+        loaded,
+        settings,
+        called=model,
+        calibration=given,
+        report=report,
+        formats=formats or (),
+        large=large,
     )
     title = f"Segmenting {files[0].name if len(files) == 1 else f'{len(files)} files'}"
     batch: Batch = follow(job, title, on_event=partial(_tell, many=len(files) > 1))

@@ -44,7 +44,7 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
 
     TIFF (8 to 64 bit integers, floats, RGB, palette, several pages, tiles, BigTIFF, every usual
     compression, OME, ImageJ, and of every usual SEM), PNG, JPEG, BMP, MRC, EMD (Velox, NCEM), and
-    with RosettaSciIO DM3 and DM4. What a file is, is told by its first
+    with RosettaSciIO DM3 and DM4; OME-Zarr folders, which are lazy. What a file is, is told by its first
     bytes; its name is only used in messages. Opacity is dropped, palettes are expanded, inverted
     grey is put right, and grey that was saved as RGB becomes grey again.
 
@@ -66,6 +66,10 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
         If the file cannot be read; the message is one sentence for the user.
     """
     path = Path(path)
+    if path.suffix.lower() == ".zarr" and path.is_dir():
+        from napari_microcnn.io.multiscale import read_ome_zarr
+
+        return read_ome_zarr(path)
     kind = _kind(path)
     try:
         if kind == "TIFF":

@@ -50,6 +50,8 @@ class LargeSegmentation:
         and its box: ``top``, ``bottom``, ``left``, ``right``, the ends exclusive.
     pixels : dict of int to int
         Pixels of every class that occurs, without those where the microscope wrote something.
+    rows : int
+        Rows above the databar, in the plane that has most of them.
     views : tuple of tuple of float
         Resampling before the network, for every plane; see `Segmentation`.
     micrograph : Micrograph
@@ -62,6 +64,7 @@ class LargeSegmentation:
     path: Path
     objects: dict[str, NDArray[Any]] | None
     pixels: dict[int, int]
+    rows: int
     views: tuple[tuple[float, ...], ...]
     micrograph: Micrograph
     model: Model
@@ -216,12 +219,13 @@ def _result(work: Work, names: list[str], output: Path) -> LargeSegmentation:
         objects = {"plane": np.repeat(np.arange(len(tables)), [len(table["label"]) for table in tables])}
         objects |= {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     counts = sum(work.scratch.load(f"{name}-classes")["counts"] for name in names)
-    views = tuple(tuple(work.scratch.load(f"{name}-views")["factors"].tolist()) for name in names)
+    looked = [work.scratch.load(f"{name}-views") for name in names]
     return LargeSegmentation(
         output,
         objects,
         {int(number): int(np.asarray(counts)[number]) for number in np.flatnonzero(counts)},
-        views,
+        max(int(found["rows"]) for found in looked),
+        tuple(tuple(found["factors"].tolist()) for found in looked),
         work.micrograph,
         work.model,
         work.config,

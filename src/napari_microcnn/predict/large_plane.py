@@ -90,7 +90,13 @@ class LargePlane:
                     intensity_limits(seen) if source is seen else limits_of(sample_windows(source, side=SAMPLE))
                 )
             centres, scales = zip(*limits, strict=True)
-            work.scratch.save(name, factors=np.array(factors), centres=np.array(centres), scales=np.array(scales))
+            work.scratch.save(
+                name,
+                factors=np.array(factors),
+                centres=np.array(centres),
+                scales=np.array(scales),
+                rows=np.array(self._overlays.field.bottom),
+            )
         found = work.scratch.load(name)
         return [
             (float(factor), IntensityLimits(centre, scale))

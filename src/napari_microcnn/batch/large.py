@@ -1,0 +1,115 @@
+"""Files whose segmentation does not fit into memory: an OME-Zarr, its table and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import psutil
+
+from napari_microcnn.config import SegmentConfig
+from napari_microcnn.events import Event, Finished, Notice, Progress
+from napari_microcnn.io.export import write_all
+from napari_microcnn.io.multiscale import SUFFIX
+from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.provenance import describe_calibration, file_sha256, provenance
+from napari_microcnn.io.scripts import segment_command
+from napari_microcnn.io.write import write_json_to, write_table_to
+from napari_microcnn.measure.bands import BAND_PIXELS
+from napari_microcnn.measure.objects import Table, measure_objects
+from napari_microcnn.measure.summary import summarise
+from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.models import Model
+from napari_microcnn.predict.gap import domain_gap
+from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, segment_large
+
+_PLANE_BYTES, _STACK_BYTES = 18, 6
+"""Bytes per pixel that the segmentation of a plane needs in memory, and that its result takes."""
+_SHARE = 0.5
+"""Of the memory that is free."""
+_BOX = ("top", "bottom", "left", "right")
+
+
+def is_too_large(micrograph: Micrograph) -> bool:
+    """Whether an image and its segmentation would fill more than half of the memory that is free."""
+    plane, count = int(np.prod(micrograph.plane_shape)), int(np.prod(micrograph.stack_shape))
+    return bool(plane * (_PLANE_BYTES + count * _STACK_BYTES) > _SHARE * psutil.virtual_memory().available)
+
+
+def segment_large_file(
+    micrograph: Micrograph, model: Model, called: str, settings: SegmentConfig, folder: Path, source: Path
+) -> Generator[Event, None, list[Path]]:
+    """Segment an image block by block, measure it, and write ``STEM.ome.zarr``, ``STEM.csv`` and ``STEM.json``.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Read lazily.
+    model : Model
+    called : str
+        The model, as a command line names it.
+    settings : SegmentConfig
+    folder : Path
+    source : Path
+        The micrograph, as a command line names it.
+
+    Returns
+    -------
+    list of Path
+        What was written; the record last.
+    """
+    stem = stem_of(source)
+    output = folder / f"{stem}{SUFFIX}"
+    with closing(segment_large(micrograph, model, settings, output)) as job:
+        for event in job:
+            if isinstance(event, Finished):
+                result = event.result
+            else:
+                yield event
+    yield Progress(0, 1, "Measuring")
+    table = _measured(result)
+    gap = domain_gap(micrograph, model, settings, result.views[len(result.views) // 2][0])
+    if gap.light != "green":
+        yield Notice(gap.sentence)
+    told = _told(result, table, called, source) | {"domain_gap": {**gap.info(), "sentence": gap.sentence}}
+    writers: dict[str, Any] = {} if table is None else {f"{stem}.csv": partial(write_table_to, columns=table)}
+    hashes = {f"{output.name}/zarr.json": file_sha256(output / "zarr.json")}
+    record = told | {"files": [output.name, *writers], "sha256": hashes}
+    writers[f"{stem}.json"] = partial(write_json_to, content=record)
+    return [output, *write_all(folder, writers)]
+
+
+def _measured(result: LargeSegmentation) -> Table | None:
+    """Return what `measure_objects` tells and the boxes of the objects, read band by band."""
+    if result.objects is None:
+        return None
+    calibration = result.micrograph.calibration
+    stored: Any = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0")  # type: ignore[no-untyped-call]
+    bands = (*(1 for _ in stored.shape[:-2]), max(1, BAND_PIXELS // stored.shape[-1]), stored.shape[-1])
+    labels = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0", chunks=bands)  # type: ignore[no-untyped-call]
+    table = measure_objects(labels[..., : result.rows, :], calibration)
+    return {**table, **{f"{side}_px": result.objects[side] for side in _BOX}}
+
+
+def _told(result: LargeSegmentation, table: Table | None, called: str, source: Path) -> dict[str, Any]:
+    """Return the record: how it was made, and its numbers."""
+    micrograph, total = result.micrograph, sum(result.pixels.values())
+    command = segment_command(source, called, result.config, ".", result.precision, micrograph.calibration)
+    told: dict[str, Any] = provenance(
+        micrograph=micrograph,
+        model=result.model.info(),
+        settings=result.config.model_dump(),
+        command=f"{command} --large",
+    )
+    told["computed"] = {"device": result.device, "precision": result.precision, "magnifications": result.views}
+    fractions = {
+        f"area_fraction_{entry.name}": result.pixels.get(entry.id, 0) / max(1, total) for entry in result.model.classes
+    }
+    told["results"] = fractions | summarise(table=table, calibration=micrograph.calibration)
+    told["pixel_size"] = describe_calibration(micrograph.calibration)
+    return told

@@ -1,0 +1,70 @@
+"""``segment --large``: the same numbers as in memory, in an OME-Zarr."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_microcnn.batch import files, large
+from napari_microcnn.cli import main
+from napari_microcnn.io.multiscale import open_multiscale
+from napari_microcnn.io.read import read_labels
+
+
+def segment(folder: Path, model: Path, image: Path, *words: str) -> int:
+    return main(["segment", str(image), "--model", str(model), "-o", str(folder), "--min-size", "2", *words])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_numbers_are_those_in_memory(pictures: Path, model: Path, tmp_path: Path, capsys) -> None:
+    image = pictures / "images" / "p0.tif"
+    assert segment(tmp_path / "memory", model, image) == 0
+    capsys.readouterr()
+    assert segment(tmp_path / "large", model, image, "--large") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [Path(line).name for line in told] == ["p0.ome.zarr", "p0.csv", "p0.json"]
+    classes, labels = open_multiscale(tmp_path / "large" / "p0.ome.zarr")
+    assert np.array_equal(classes[...], read_labels(tmp_path / "memory" / "p0_classes.tif"))
+    assert np.array_equal(labels["objects"][...], read_labels(tmp_path / "memory" / "p0_labels.tif"))
+    first, second = (table(tmp_path / kind / "p0.csv") for kind in ("memory", "large"))
+    assert len(first) > 0
+    for one, other in zip(first, second, strict=True):
+        assert one.items() <= other.items()
+        assert set(other) - set(one) == {"top_px", "bottom_px", "left_px", "right_px"}
+    records = [json.loads((tmp_path / kind / "p0.json").read_text(encoding="utf-8")) for kind in ("memory", "large")]
+    for key, value in records[1]["results"].items():
+        assert value == pytest.approx(records[0]["results"][key]), key
+    assert records[0]["input"] == records[1]["input"]
+    assert records[1]["command"].endswith("--large")
+
+
+def test_what_was_done_is_not_done_again(pictures: Path, model: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    image = pictures / "images" / "p0.tif"
+    assert segment(tmp_path, model, image, "--large") == 0
+    monkeypatch.setattr(files, "segment_large_file", None)
+    assert segment(tmp_path, model, image, "--large") == 0
+    assert "done before, in the same way" in capsys.readouterr().err
+    assert segment(tmp_path / "other", model, image, "--large", "--report") == 2
+    assert "pages and other formats need it in memory" in capsys.readouterr().err
+
+
+def test_an_image_larger_than_the_memory_goes_that_way_on_its_own(
+    pictures: Path, model: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(large, "_SHARE", 0.0)
+    assert segment(tmp_path, model, pictures / "images" / "p0.tif") == 0
+    assert (tmp_path / "p0.ome.zarr").is_dir()
+
+
+def test_an_ome_zarr_is_an_image_like_others(pictures: Path, model: Path, tmp_path: Path) -> None:
+    assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
+    assert segment(tmp_path / "again", model, tmp_path / "p0.ome.zarr") == 0
+    assert read_labels(tmp_path / "again" / "p0_classes.tif").shape == (64, 64)
