@@ -33,6 +33,8 @@ _SMALLEST_PLATE = 5e-4
 """Share of the image."""
 _GREYS = 16
 """Pictures of fewer grey values are drawings or masks themselves."""
+_EXACT = ("u1", "u2", "f4")
+"""Types whose values are the same as float32, so that a large plane is not held as that too."""
 _JPEG = 8
 """Grey levels by which JPEG blurs an even ground, of 8 bits."""
 
@@ -136,7 +138,10 @@ def find_overlays(plane: Pixels) -> Overlays:
         return Overlays(whole, (), shape)
     pixels = np.asarray(plane)
     bytes_only = pixels.dtype == np.uint8
-    grey = pixels.astype(np.float32) if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
+    grey: NDArray[Any] = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
+    if grey.dtype.str[1:] not in _EXACT:
+        grey = grey.astype(np.float32)
+    del pixels
     middle = grey[shape[0] // 3 : 2 * shape[0] // 3]
     if len(np.unique(middle[::2, ::2])) < _GREYS:
         return Overlays(whole, (), shape)
@@ -151,11 +156,11 @@ def find_overlays(plane: Pixels) -> Overlays:
     return Overlays(whole, (), shape)
 
 
-def _bar_rows(grey: Grey, blur: float) -> int:
+def _bar_rows(grey: NDArray[Any], blur: float) -> int:
     """Return the height of the databar at the bottom, 0 without one."""
     height = len(grey)
     tallest = int(_TALLEST * height)
-    strip = grey[height - tallest - 1 :]
+    strip = grey[height - tallest - 1 :].astype(np.float32)
     # The ground is what most of the lowest rows are.
     ground = _mode(strip[-max(_FLATTEST, height // 50) :])
     even = (np.abs(strip - ground) <= blur).mean(axis=1)
@@ -166,7 +171,7 @@ def _bar_rows(grey: Grey, blur: float) -> int:
     gaps = np.flatnonzero(~drawn[:last])
     first = int(gaps[-1]) + 1 if gaps.size else 1
     middle = np.median(strip, axis=1)
-    contrast = 0.3 * float(np.ptp(grey))
+    contrast = 0.3 * (float(grey.max()) - float(grey.min()))
     reach = 6 if blur else 1  # JPEG blurs the edge over a block
     for row in range(max(1, first), last - _FLATTEST + 1):
         # Straight to the pixel: an even row right below one that is not, or is of quite another grey.
@@ -202,14 +207,16 @@ def _is_text(bar: Grey, ground: float, blur: float, contrast: float) -> bool:
     return bool(strong >= 0.25 and runs >= 6 and pieces >= 5)
 
 
-def _plates(grey: Grey, blur: float, top: int) -> Iterator[Box]:
+def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
     """Yield even rectangles that hold a straight bar of another grey value, and letters."""
     low, high = float(grey.min()), float(grey.max())
     for ground in {low, high, _mode(grey[::3, ::3])}:
-        even = np.abs(grey - ground) <= blur
+        even = np.empty(grey.shape, bool)
+        for row, values in zip(even, grey, strict=True):
+            row[:] = np.abs(values.astype(np.float32) - ground) <= blur
         if even.mean() < _SMALLEST_PLATE / 2:
             continue
-        pieces, _ = ndimage.label(even)
+        pieces = _large_pieces(even, 0.3 * _SMALLEST_PLATE * grey.size)
         for number, place in enumerate(ndimage.find_objects(pieces), 1):
             height, width = (part.stop - part.start for part in place)
             size = height * width
@@ -217,9 +224,26 @@ def _plates(grey: Grey, blur: float, top: int) -> Iterator[Box]:
                 continue
             plate = pieces[place] == number
             filled = ndimage.binary_fill_holes(plate)
-            if plate.mean() >= 0.3 and filled.mean() >= 0.985 and _has_scale_bar(grey[place], ~plate, high - low, blur):
+            if plate.mean() < 0.3 or filled.mean() < 0.985:
+                continue
+            if _has_scale_bar(grey[place].astype(np.float32), ~plate, high - low, blur):
                 rows, cols = place
                 yield Box(rows.start + top, rows.stop + top, cols.start, cols.stop)
+
+
+def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32]:
+    """Number the connected regions of at least so many pixels: in a noisy picture there are millions of others."""
+    pieces, count = ndimage.label(mask)
+    sizes = np.zeros(count + 1, np.int64)
+    for row in pieces:
+        np.add.at(sizes, row, 1)
+    large = sizes >= least
+    large[0] = False
+    numbers = np.where(large, np.cumsum(large), 0).astype(np.int32)
+    for row in pieces:
+        row[:] = numbers[row]
+    result: NDArray[np.int32] = pieces
+    return result
 
 
 def _has_scale_bar(plate: Grey, ink: NDArray[np.bool_], span: float, blur: float) -> bool:
