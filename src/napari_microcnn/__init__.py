@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.io.export import export_segmentation as export_segmentation
     from napari_microcnn.io.page import sample_page as sample_page
     from napari_microcnn.io.pairs import pair_files as pair_files
+    from napari_microcnn.io.pdf import sample_pdf as sample_pdf
     from napari_microcnn.io.read import read_micrograph as read_micrograph
     from napari_microcnn.io.samples import nanoporous as nanoporous
     from napari_microcnn.measure.editing import count_objects as count_objects
@@ -90,6 +91,8 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.predict.judging import evaluate as evaluate
     from napari_microcnn.predict.resemblance import look_like as look_like
     from napari_microcnn.predict.resemblance import measure_look as measure_look
+    from napari_microcnn.predict.large import LargeSegmentation as LargeSegmentation
+    from napari_microcnn.predict.large import segment_large as segment_large
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
@@ -119,6 +122,7 @@ _HOME = {
     "make_steel": "data.pictures",
     "export_segmentation": "io.export",
     "sample_page": "io.page",
+    "sample_pdf": "io.pdf",
     "nanoporous": "io.samples",
     "ising": "synth",
     "nanoparticles": "synth",
@@ -132,6 +136,8 @@ _HOME = {
     "train_segmenter": "train.segmenter",
     "Segmentation": "predict.segment",
     "segment": "predict.segment",
+    "LargeSegmentation": "predict.large",
+    "segment_large": "predict.large",
     "where_to_annotate": "predict.uncertainty",
     "Batch": "batch",
     "segment_files": "batch",

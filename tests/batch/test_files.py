@@ -64,6 +64,19 @@ def test_closing_keeps_what_is_done(files: list[Path], model: Model, tmp_path: P
     assert again[-1].result.written[files[0]] == []
 
 
+def test_pages_that_are_missing_are_made(files: list[Path], model: Model, tmp_path: Path) -> None:
+    pytest.importorskip("fpdf")
+    output = tmp_path / "out"
+    assert not any(
+        path.suffix in (".html", ".pdf")
+        for path in result_of(segment_files(files[:1], output, model, CPU)).written[files[0]]
+    )
+    both = result_of(segment_files(files[:1], output, model, CPU, pages=["html", "pdf"])).written[files[0]]
+    assert {"i0.html", "i0.pdf"} <= {path.name for path in both}
+    assert (output / "i0.pdf").read_bytes().startswith(b"%PDF")
+    assert result_of(segment_files(files[:1], output, model, CPU, pages=["pdf"])).written[files[0]] == []
+
+
 def test_a_single_file_needs_no_table(files: list[Path], model: Model, tmp_path: Path) -> None:
     assert result_of(segment_files(files[:1], tmp_path / "out", model, CPU)).about_all == []
     with pytest.raises(ValueError, match="no images"):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_microcnn.io.page import sample_page, spoken
+from napari_microcnn.io.page import sample_page
+from napari_microcnn.io.page_parts import spoken
 from napari_microcnn.micrograph import Calibration, Micrograph
 
 RECORD = {
@@ -108,7 +109,10 @@ def test_large_images_become_small_and_constant_ones_are_shown() -> None:
     ("name", "expected"),
     [
         ("D10_by_area_nm", ("D10 by area", "nm")),
-        ("grains_per_px", ("grains", "1/px")),
+        ("grains_per_px2", ("grains", "1/px²")),
+        ("mean_intercept_um", ("mean intercept", "µm")),
+        ("boundary_length_per_area_1/um", ("boundary length per area", "1/µm")),
+        ("um", ("um", "")),
         ("surface_per_volume_1/µm", ("surface per volume", "1/µm")),
         ("relative_accuracy_intercept_percent", ("relative accuracy intercept", "%")),
         ("area_fraction_ferrite", ("area fraction ferrite", "")),

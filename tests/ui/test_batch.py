@@ -42,7 +42,7 @@ def test_the_dock_writes_what_the_command_line_writes(
 ) -> None:
     output = tmp_path / "out"
     dock.batch.images.folder, dock.batch.results.folder = folder, output
-    dock.batch.report.setChecked(True)
+    dock.batch.pages["html"].setChecked(True)
     dock.batch.button.click()
     finish(dock)
     assert told == []

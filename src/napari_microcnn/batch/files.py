@@ -18,6 +18,7 @@ from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
 from napari_microcnn.io.exchange import check_formats
 from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.pdf import check_pdf
 from napari_microcnn.io.provenance import describe_input, versions
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import check_replaceable, is_done
@@ -54,7 +55,7 @@ class _Run:
     called: str
     settings: SegmentConfig
     calibration: Calibration | None
-    report: bool
+    pages: tuple[str, ...]
     formats: tuple[Any, ...]
     large: bool
 
@@ -69,18 +70,18 @@ class _Run:
         micrograph = read_micrograph(path)
         micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
         made_by = {"input": describe_input(micrograph), **self.made_by}
-        if not self.formats and is_done(self.folder, stem_of(path), made_by, (".html",) if self.report else ()):
+        if not self.formats and is_done(self.folder, stem_of(path), made_by, [f".{kind}" for kind in self.pages]):
             yield Notice("done before, in the same way.")
             return []
         if self.large or is_too_large(micrograph):
             return (yield from self._do_large(micrograph, path))
         result = yield from _result(segment(micrograph, self.model, self.settings))
-        job = write_segmentation(result, self.folder, path, self.called, report=self.report, also=self.formats)
+        job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats)
         written: list[Path] = yield from _result(job)
         return written
 
     def _do_large(self, micrograph: Micrograph, path: Path) -> _Step:
-        if self.report or self.formats:
+        if self.pages or self.formats:
             raise ValueError(
                 f"{path.name} is segmented block by block into an OME-Zarr; pages and other formats need it in memory, "
                 f"so leave them out."
@@ -96,7 +97,7 @@ def segment_files(
     *,
     called: str | None = None,
     calibration: Calibration | None = None,
-    report: bool = False,
+    pages: Sequence[str] = (),
     formats: Sequence[str] = (),
     large: bool = False,
 ) -> Job[Batch]:
@@ -118,8 +119,8 @@ def segment_files(
         The model, as a command line names it.
     calibration : Calibration, optional
         Size of a pixel, instead of what the files say.
-    report : bool
-        Whether every file gets an HTML page.
+    pages : sequence of {"html", "pdf"}
+        What reports every file gets.
     formats : sequence of str
         Further formats of the results, see `export_segmentation`.
     large : bool
@@ -138,13 +139,17 @@ def segment_files(
     if not files:
         raise ValueError("There are no images to segment; name some, or a folder of them.")
     check_formats(formats)
+    if "pdf" in pages:
+        check_pdf()
     loaded = model if isinstance(model, Model) else load_model(model)
     make_folder(folder)
     if len(files) > 1:
         check_batch(folder, files)
     called = called or (loaded.name if isinstance(model, Model) else str(model))
     kinds = tuple(dict.fromkeys(formats))
-    run = _Run(folder, loaded, called, settings or SegmentConfig(), calibration, report, kinds, large)
+    run = _Run(
+        folder, loaded, called, settings or SegmentConfig(), calibration, tuple(dict.fromkeys(pages)), kinds, large
+    )
     batch = Batch()
     for number, path in enumerate(files, 1):
         yield Progress(number - 1, len(files), path.name)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_microcnn.io.export import write_all
-from napari_microcnn.io.page import page_of, spoken
+from napari_microcnn.io.page import page_of
+from napari_microcnn.io.page_parts import spoken
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.results import check_replaceable, read_record
 from napari_microcnn.io.write import write_json_to, write_table_to

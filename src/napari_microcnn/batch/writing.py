@@ -13,6 +13,7 @@ from napari_microcnn.io.exchange import OtherFormat
 from napari_microcnn.io.export import export_segmentation
 from napari_microcnn.io.page import sample_page
 from napari_microcnn.io.pairs import stem_of
+from napari_microcnn.io.pdf import sample_pdf
 from napari_microcnn.io.provenance import provenance
 from napari_microcnn.io.scripts import segment_command
 from napari_microcnn.measure.objects import measure_objects
@@ -28,7 +29,7 @@ def write_segmentation(
     source: Path,
     model: str,
     *,
-    report: bool = False,
+    pages: Collection[str] = (),
     also: Collection[OtherFormat] = (),
 ) -> Job[list[Path]]:
     """Measure the objects of a segmentation and write class map, labels, table and provenance.
@@ -41,8 +42,8 @@ def write_segmentation(
         The micrograph, as a command line names it.
     model : str
         The model, as a command line names it.
-    report : bool
-        Write an HTML page too.
+    pages : collection of {"html", "pdf"}
+        Write a report too.
     also : collection of str
         Further formats, see `export_segmentation`.
 
@@ -76,7 +77,9 @@ def write_segmentation(
         class_names={entry.id: entry.name for entry in result.model.classes},
         grains=result.boundary is not None,
     )
-    page = sample_page(micrograph, told, classes=result.classes, labels=result.labels, table=table) if report else None
+    drawn: dict[str, Any] = {"classes": result.classes, "labels": result.labels, "table": table}
+    page = sample_page(micrograph, told, **drawn) if "html" in pages else None
+    pdf = sample_pdf(micrograph, told, **drawn) if "pdf" in pages else None
     if gap.light != "green":
         yield Notice(gap.sentence)
     yield Finished(
@@ -93,6 +96,7 @@ def write_segmentation(
             provenance=told,
             class_names=[entry.name for entry in result.model.classes],
             page=page,
+            pdf=pdf,
             also=also,
         )
     )

@@ -35,6 +35,7 @@ def segment_files(
     ] = False,
     pixel_size: PixelSize = None,
     report: Annotated[bool, typer.Option("--report", help="Write STEM.html too: a page for a lab record.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the same page as STEM.pdf.")] = False,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", help="Write this format too: png, imagej, coco, geojson or parquet; repeatable."),
@@ -67,6 +68,7 @@ def segment_files(
     loaded = load_model(model)
     settings = settings.model_copy(update={"keep_probabilities": probabilities, "keep_uncertainty": uncertainty})
     given = Calibration.parse(pixel_size) if pixel_size else None
+    pages = [kind for kind, wanted in (("html", report), ("pdf", pdf)) if wanted]
     job = segment_all(
         files,
         output,
@@ -74,7 +76,7 @@ def segment_files(
         settings,
         called=model,
         calibration=given,
-        report=report,
+        pages=pages,
         formats=formats or (),
         large=large,
     )

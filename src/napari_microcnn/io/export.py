@@ -38,6 +38,7 @@ def export_segmentation(
     provenance: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
     page: str | None = None,
+    pdf: bytes | None = None,
     also: Collection[OtherFormat] = (),
 ) -> list[Path]:
     """Write what a segmentation found, each part that is given.
@@ -71,6 +72,8 @@ def export_segmentation(
         Names of the probability channels.
     page : str, optional
         HTML report, ``STEM.html``; see `napari_microcnn.io.page.sample_page`.
+    pdf : bytes, optional
+        The same as ``STEM.pdf``; see `napari_microcnn.io.pdf.sample_pdf`.
     also : collection of {"png", "imagej", "coco", "geojson", "parquet"}
         Formats to write besides: masks as PNG, outlines of the objects, the table as Parquet.
 
@@ -116,6 +119,8 @@ def export_segmentation(
         writers[f"{stem}.csv"] = partial(write_table_to, columns=table)
     if page is not None:
         writers[f"{stem}.html"] = partial(Path.write_text, data=page, encoding="utf-8")
+    if pdf is not None:
+        writers[f"{stem}.pdf"] = partial(Path.write_bytes, data=pdf)
     writers |= other_writers(
         stem, also, classes=classes, labels=labels, table=table, calibration=calibration, axes=axes
     )

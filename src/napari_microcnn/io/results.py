@@ -27,7 +27,9 @@ def check_replaceable(folder: Path, stem: str) -> None:
     if is_record(folder / f"{stem}.json"):
         return
     images = [f"{stem}_{kind}{suffix}" for kind in RESULTS for suffix in _IMAGES]
-    others = [f"{stem}{ending}" for ending in (".csv", ".html", ".parquet", "_rois.zip", "_coco.json", ".geojson")]
+    others = [
+        f"{stem}{ending}" for ending in (".csv", ".html", ".pdf", ".parquet", "_rois.zip", "_coco.json", ".geojson")
+    ]
     names = [f"{stem}.json", *others, *images]
     for path in (folder / name for name in names):
         if path.exists():

@@ -41,8 +41,9 @@ class BatchSection(QWidget):
         super().__init__()
         self._dock, self._chosen = dock, chosen
         self.images, self.results = FolderChoice("images"), FolderChoice("results")
-        self.report = QCheckBox("A page for every image")
-        self.report.setToolTip("An HTML page with overlay, numbers, model and provenance, made for a lab record")
+        self.pages = {"html": QCheckBox("HTML"), "pdf": QCheckBox("PDF")}
+        for box in self.pages.values():
+            box.setToolTip("A page with overlay, numbers, model and provenance, made for a lab record")
         self.button, self.open_button = QPushButton("Segment the folder"), QPushButton("Open the overview")
         self.open_button.setEnabled(False)
         self.told = Sentence()
@@ -53,7 +54,11 @@ class BatchSection(QWidget):
         form.addRow(quiet(_HINT))
         form.addRow("Images", self.images)
         form.addRow("Results", self.results)
-        form.addRow("", self.report)
+        reports = QHBoxLayout()
+        for box in self.pages.values():
+            reports.addWidget(box)
+        reports.addStretch(1)
+        form.addRow("Page of each", reports)
         buttons = QHBoxLayout()
         buttons.addWidget(self.button)
         buttons.addWidget(self.open_button)
@@ -78,10 +83,9 @@ class BatchSection(QWidget):
             raise ValueError(f"There is no folder {images}; choose the one that holds the images.")
         self.told.setText("")
         self._failed = []
+        pages = tuple(kind for kind, box in self.pages.items() if box.isChecked())
         self._dock.start(
-            partial(
-                tasks.segment_folder, images, results, model.path, model.reference, config, self.report.isChecked()
-            ),
+            partial(tasks.segment_folder, images, results, model.path, model.reference, config, pages),
             f"Segmenting {images.name}",
             on_finished=self._show,
             on_event=self._follow,

@@ -10,19 +10,16 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
+from napari_microcnn.io.page_parts import spoken
+
 Array = np.ndarray[Any, Any]
 _BARS = "#56b4e9"
 _HEADER, _COLUMN = 40, 118
-_UNITS = {"px": "px", "nm": "nm", "um": "µm", "mm": "mm", "percent": "%", "degrees": "°"}
 
 
 def readable(name: str) -> str:
     """Return the name of a column as people write it: ``area_um2`` is "area, µm²"."""
-    words, _, unit = name.rpartition("_")
-    known = _UNITS.get(unit.removesuffix("2"))
-    if known is None:
-        return name.replace("_", " ")
-    return f"{words.replace('_', ' ')}, {known}{'²' if unit.endswith('2') else ''}"
+    return ", ".join(part for part in spoken(name) if part)
 
 
 class ObjectModel(QAbstractTableModel):

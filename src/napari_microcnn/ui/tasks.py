@@ -119,13 +119,13 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
 
 
 def segment_folder(
-    images: Path, results: Path, model: Path, called: str, config: SegmentConfig, report: bool
+    images: Path, results: Path, model: Path, called: str, config: SegmentConfig, pages: Sequence[str]
 ) -> Job[Batch]:
     """Segment the images of a folder; see `napari_microcnn.segment_files`."""
     from napari_microcnn.batch import segment_files
     from napari_microcnn.io.inputs import micrographs_in
 
-    yield from segment_files(micrographs_in(images), results, model, config, called=called, report=report)
+    yield from segment_files(micrographs_in(images), results, model, config, called=called, pages=pages)
 
 
 def _measured(found: Any, calibration: Calibration | None) -> Segmented:
