@@ -68,3 +68,9 @@ def test_an_ome_zarr_is_an_image_like_others(pictures: Path, model: Path, tmp_pa
     assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
     assert segment(tmp_path / "again", model, tmp_path / "p0.ome.zarr") == 0
     assert read_labels(tmp_path / "again" / "p0_classes.tif").shape == (64, 64)
+
+
+def test_replay_says_that_it_repeats_nothing_so_large(pictures: Path, model: Path, tmp_path: Path, capsys) -> None:
+    assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
+    assert main(["replay", str(tmp_path / "p0.json")]) == 2
+    assert "segmented block by block, which is not repeated in memory" in capsys.readouterr().err

@@ -60,6 +60,11 @@ def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
     if "input" not in told or not told.get("model") or not told.get("command", "").strip():
         raise ValueError(f"{path} tells of no segmentation that could be repeated.")
     words = shlex.split(told["command"])
+    if "--large" in words:
+        raise ValueError(
+            f"{path} tells of an image that was segmented block by block, which is not repeated in memory; run its "
+            f"command in another folder and compare: {told['command']}"
+        )
     micrograph = _same_input(told, image or Path(words[2]), path)
     loaded = _same_model(told, model or words[words.index("--model") + 1], path)
     others = list(_other_circumstances(told))
