@@ -89,10 +89,10 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.predict.classify import classify as classify
     from napari_microcnn.predict.gap import domain_gap as domain_gap
     from napari_microcnn.predict.judging import evaluate as evaluate
-    from napari_microcnn.predict.resemblance import look_like as look_like
-    from napari_microcnn.predict.resemblance import measure_look as measure_look
     from napari_microcnn.predict.large import LargeSegmentation as LargeSegmentation
     from napari_microcnn.predict.large import segment_large as segment_large
+    from napari_microcnn.predict.resemblance import look_like as look_like
+    from napari_microcnn.predict.resemblance import measure_look as measure_look
     from napari_microcnn.predict.segment import Segmentation as Segmentation
     from napari_microcnn.predict.segment import segment as segment
     from napari_microcnn.predict.uncertainty import where_to_annotate as where_to_annotate
