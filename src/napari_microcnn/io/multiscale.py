@@ -197,34 +197,45 @@ def read_ome_zarr(path: Path) -> Micrograph:
     ReadError
         If it is no OME-Zarr, or has axes that a micrograph cannot have; one sentence.
     """
+    return read_levels(path)[0]
+
+
+def read_levels(path: Path) -> list[Micrograph]:
+    """Do as `read_ome_zarr` for all magnifications, the finest one first."""
     root = _root(path, "r")
-    try:
-        image = root.attrs.asdict().get("ome", root.attrs.asdict())["multiscales"][0]
-        finest = image["datasets"][0]
-        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
-        pixels: Any = da.from_zarr(root[finest["path"]])  # type: ignore[no-untyped-call]
-        scale = next(one["scale"] for one in finest["coordinateTransformations"] if one["type"] == "scale")
-        letters = "".join(str(axis["name"]).upper() for axis in axes)
-        if len(letters) != pixels.ndim or len(scale) != pixels.ndim:
-            raise ValueError("axes and array differ")
-    except (KeyError, TypeError, IndexError, ValueError, StopIteration, AttributeError) as error:
-        raise ReadError(f"{path.name} holds no image as OME-Zarr describes one; save it again.") from error
-    calibration = _calibration(axes, scale, letters)
-    if "C" in letters:
-        place = letters.index("C")
-        pixels = pixels[(slice(None),) * place + (0,)] if pixels.shape[place] == 1 else da.moveaxis(pixels, place, -1)
-        letters = letters.replace("C", "") + ("C" if image_has_colours(pixels, letters) else "")
-    for letter in "ZT":  # a stack of one is none
-        if letter in letters and pixels.shape[letters.index(letter)] == 1:
-            pixels = pixels[(slice(None),) * letters.index(letter) + (0,)]
-            letters = letters.replace(letter, "")
     stem = path.name.removesuffix(".zarr").removesuffix(".ome")
-    return Micrograph(pixels, letters, calibration, stem, path)
+    try:
+        attrs = root.attrs.asdict()
+        image = attrs.get("ome", attrs)["multiscales"][0]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
+        levels = []
+        for level in image["datasets"]:
+            stored: Any = da.from_zarr(root[level["path"]])  # type: ignore[no-untyped-call]
+            scale = next(one["scale"] for one in level["coordinateTransformations"] if one["type"] == "scale")
+            if not len(axes) == stored.ndim == len(scale):
+                raise ValueError("axes, array and scale differ")
+            letters = "".join(str(axis["name"]).upper() for axis in axes)
+            pixels, left = _arranged(stored, letters)
+            levels.append(Micrograph(pixels, left, _calibration(axes, scale, letters), stem, path))
+    except (KeyError, TypeError, IndexError, ValueError, StopIteration, AttributeError) as error:
+        raise ReadError(
+            f"{path.name} holds no image with the axes of a micrograph as OME-Zarr describes one ({error}); save it "
+            "again."
+        ) from error
+    if not levels:
+        raise ReadError(f"{path.name} is an OME-Zarr without an image; save it again.")
+    return levels
 
 
-def image_has_colours(pixels: Any, letters: str) -> bool:
-    """Whether the channels of an image are still an axis of it."""
-    return bool(pixels.ndim == len(letters))
+def _arranged(pixels: Any, letters: str) -> tuple[Any, str]:
+    """Put the channels last and leave out axes of one place, but those of the plane."""
+    if "C" in letters:
+        pixels, letters = da.moveaxis(pixels, letters.index("C"), -1), letters.replace("C", "") + "C"
+    for letter in "TZC":
+        place = letters.find(letter)
+        if place >= 0 and pixels.shape[place] == 1:
+            pixels, letters = pixels[(slice(None),) * place + (0,)], letters.replace(letter, "")
+    return pixels, letters
 
 
 def _calibration(axes: list[dict[str, Any]], scale: list[float], letters: str) -> Calibration | None:

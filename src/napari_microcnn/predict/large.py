@@ -140,7 +140,13 @@ def segment_large(
             micrograph.calibration,
             name=f"{micrograph.name} classes",
             labels=(OBJECTS,) if rule is not None else (),
-            about={"napari-microcnn": {"version": version("napari-microcnn"), "model": model.sha256}},
+            about={
+                "napari-microcnn": {
+                    "version": version("napari-microcnn"),
+                    "model": model.sha256,
+                    "classes": [entry.model_dump() for entry in model.classes],
+                }
+            },
         )
         scratch.note("output")
     classes, labels = open_multiscale(output, "r+")

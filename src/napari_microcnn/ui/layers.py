@@ -61,7 +61,7 @@ def micrograph_of(layer: Image) -> Micrograph:
         axes + "C" if layer.rgb else axes,
         calibration_of(layer),
         layer.name,
-        Path(path) if path and Path(path).is_file() else None,
+        Path(path) if path and (Path(path).is_file() or Path(path).suffix == ".zarr") else None,
     )
 
 

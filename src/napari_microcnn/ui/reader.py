@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from napari_microcnn.config import ClassInfo
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
+
+if TYPE_CHECKING:
+    from napari_microcnn.io.multiscale import MultiscaleImage
 
 LayerData = tuple[Any, dict[str, Any], str]
 _NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -23,12 +27,65 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
     from napari_microcnn.io.read import ReadError, read_micrograph
 
+    if Path(path).is_dir():
+        return _reader_of_folder(Path(path))
     try:
         micrograph = read_micrograph(path)
     except (ReadError, ValueError, OSError):
         return None  # napari's own reader says what is wrong
     plain = Path(path).suffix.lower() in _NAPARI_READS
     return partial(_layers, micrograph) if micrograph.calibration is not None or not plain else None
+
+
+def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Return a reader of an OME-Zarr, be it an image or what `segment_large` writes or has written."""
+    from napari_microcnn.io.multiscale import attributes, open_multiscale, read_levels
+    from napari_microcnn.io.read import ReadError
+
+    try:
+        ours = attributes(path).get("napari-microcnn")
+        levels = read_levels(path)
+        if not isinstance(ours, dict):
+            return partial(_image_levels, levels)
+        infos = [ClassInfo(**entry) for entry in ours["classes"]]
+        return partial(_masks, *open_multiscale(path), infos, levels[0])
+    except (ReadError, ValueError, OSError, KeyError, TypeError):
+        return None  # napari's own reader says what is wrong
+
+
+def _image_levels(levels: list[Micrograph], path: str | list[str]) -> list[LayerData]:
+    """Return an OME-Zarr as an image layer that shows as many pixels as the window has."""
+    [(_, about, kind)] = _layers(levels[0], path)
+    return [([level.pixels for level in levels], {**about, "multiscale": True}, kind)]
+
+
+def _masks(
+    classes: MultiscaleImage,
+    labels: dict[str, MultiscaleImage],
+    infos: list[ClassInfo],
+    micrograph: Micrograph,
+    path: str | list[str],  # noqa: ARG001 - read already
+) -> list[LayerData]:
+    """Return class map and objects as labels layers; of a segmentation that runs, what there is so far."""
+    # Zarr arrays themselves: what dask has read once napari keeps, even if it is written later.
+    parts = [("classes", classes, {"colormap": layers.class_colours(infos), "visible": not labels})]
+    parts += [(name, image, {}) for name, image in labels.items()]
+    place = layers.calibrated(micrograph.calibration, len(micrograph.axes))
+    return [
+        (
+            image.levels,
+            {
+                "name": f"{micrograph.name} {role}",
+                "multiscale": True,
+                "opacity": 0.5,
+                "metadata": {layers.KEY: {"role": role, "source": micrograph.name}},
+                **place,
+                **look,
+            },
+            "labels",
+        )
+        for role, image, look in parts
+    ]
 
 
 def _layers(micrograph: Micrograph, path: str | list[str]) -> list[LayerData]:  # noqa: ARG001 - read already

@@ -1,0 +1,54 @@
+"""OME-Zarr opens in napari: images with their pixel size, and segmentations while they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_microcnn.config import ClassInfo
+from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
+from napari_microcnn.micrograph import Calibration
+from napari_microcnn.ui import layers
+
+CLASSES = [ClassInfo(id=1, name="grain", colour="#0072b2"), ClassInfo(id=2, name="boundary", colour="#e69f00")]
+OURS = {"napari-microcnn": {"classes": [info.model_dump() for info in CLASSES]}}
+
+
+def test_an_image_opens_at_all_magnifications_with_its_pixel_size(viewer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "steel.ome.zarr"
+    create_multiscale(path, (600, 40), 64, calibration=Calibration.parse("0.5 um"), name="steel")
+    viewer.open(str(path), plugin="napari-microcnn")
+    [layer] = viewer.layers
+    assert [level.shape for level in layer.data] == [(600, 40), (300, 20)]
+    assert layer.name == "steel"
+    assert layers.calibration_of(layer).pixel_size == (0.5, 0.5)
+    source = layers.source_of(layer)
+    assert source.path == path
+
+
+def test_a_segmentation_opens_while_it_is_written(viewer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "steel.ome.zarr"
+    create_multiscale(
+        path, (600, 40), 64, calibration=Calibration.parse("2 nm"), name="steel", labels=["objects"], about=OURS
+    )
+    viewer.open(str(path), plugin="napari-microcnn")
+    assert [layer.name for layer in viewer.layers] == ["steel classes", "steel objects"]
+    classes, objects = viewer.layers
+    assert not np.asarray(objects.data[0]).any()
+    assert classes.colormap.map(2)[:3] == pytest.approx((0xE6 / 255, 0x9F / 255, 0), abs=0.01)
+    open_multiscale(path, "r+")[1]["objects"][0:64, 0:40] = np.full((64, 40), 7, np.int32)
+    assert (np.asarray(objects.data[0][0:64, 0:40]) == 7).all()
+    assert (np.asarray(objects.data[1][0:32, 0:20]) == 7).all()
+    assert layers.calibration_of(objects).pixel_size == (2, 2)
+
+
+def test_other_folders_are_left_to_napari(tmp_path: Path) -> None:
+    from napari_microcnn.ui.reader import get_reader
+
+    (tmp_path / "photos").mkdir()
+    assert get_reader(str(tmp_path / "photos")) is None
+    (tmp_path / "empty.zarr").mkdir()
+    assert get_reader(str(tmp_path / "empty.zarr")) is None
