@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what counts when running
     from napari_microcnn.batch import Batch as Batch
     from napari_microcnn.batch import segment_files as segment_files
+    from napari_microcnn.batch import sureness_of_image as sureness_of_image
     from napari_microcnn.batch import write_segmentation as write_segmentation
     from napari_microcnn.config import ClassifierConfig as ClassifierConfig
     from napari_microcnn.config import ClassifierTrainConfig as ClassifierTrainConfig
@@ -141,6 +142,7 @@ _HOME = {
     "where_to_annotate": "predict.uncertainty",
     "Batch": "batch",
     "segment_files": "batch",
+    "sureness_of_image": "batch",
     "write_segmentation": "batch",
     "measure_objects": "measure.objects",
     "measure_shapes": "measure.shapes",

@@ -20,6 +20,7 @@ from napari_microcnn.cli import (
     models,
     replay,
     segment,
+    sureness,
     synth,
     train,
     transition,
@@ -73,6 +74,9 @@ classify.app.command("transition", help="Case study: where networks see the phas
 app.add_typer(classify.app, name="classify", help="Give images a class: train, predict, evaluate.")
 app.command("explain", help="Find what in an image speaks for a class: a heatmap over the image.")(
     explain.explain_files
+)
+measure.app.command("sureness", help="How sure the numbers of micrographs are: other outlines, thresholds and sides.")(
+    sureness.sureness
 )
 app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
 app.command("replay", help="Repeat what a JSON file of segment tells, and say whether the result is the same.")(
