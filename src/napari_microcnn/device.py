@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import sys
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     import torch
 
 _CGROUP = Path("/sys/fs/cgroup")
+
+_PLANE_BYTES, _STACK_BYTES = 18, 6
+"""Bytes per pixel that the segmentation of a plane needs in memory, and that its result takes."""
+_SHARE = 0.5
+"""Of the memory that is free: what an image and its segmentation may fill."""
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -91,6 +97,12 @@ def available_memory(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     return min(int(psutil.virtual_memory().available), _cgroup_memory())
+
+
+def is_too_large(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> bool:
+    """Whether an image of this shape and its segmentation would fill more than half of the memory that is free."""
+    needed = math.prod(plane) * (_PLANE_BYTES + math.prod(stack) * _STACK_BYTES)
+    return bool(needed > _SHARE * min(int(psutil.virtual_memory().available), _cgroup_memory()))
 
 
 def give_back_memory() -> None:

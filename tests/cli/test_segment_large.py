@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_microcnn.batch import files, large
+from napari_microcnn import device
+from napari_microcnn.batch import files
 from napari_microcnn.cli import main
 from napari_microcnn.io.multiscale import open_multiscale
 from napari_microcnn.io.read import read_labels
@@ -59,7 +60,7 @@ def test_what_was_done_is_not_done_again(pictures: Path, model: Path, tmp_path: 
 def test_an_image_larger_than_the_memory_goes_that_way_on_its_own(
     pictures: Path, model: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(large, "_SHARE", 0.0)
+    monkeypatch.setattr(device, "_SHARE", 0.0)
     assert segment(tmp_path, model, pictures / "images" / "p0.tif") == 0
     assert (tmp_path / "p0.ome.zarr").is_dir()
 

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from napari_microcnn.batch.large import is_too_large, segment_large_file
+from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
+from napari_microcnn.device import is_too_large
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
@@ -73,7 +74,7 @@ class _Run:
         if not self.formats and is_done(self.folder, stem_of(path), made_by, [f".{kind}" for kind in self.pages]):
             yield Notice("done before, in the same way.")
             return []
-        if self.large or is_too_large(micrograph):
+        if self.large or is_too_large(micrograph.plane_shape, micrograph.stack_shape):
             return (yield from self._do_large(micrograph, path))
         result = yield from _result(segment(micrograph, self.model, self.settings))
         job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
-import numpy as np
-import psutil
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Event, Finished, Notice, Progress
@@ -28,21 +26,18 @@ from napari_microcnn.models import Model
 from napari_microcnn.predict.gap import domain_gap
 from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, segment_large
 
-_PLANE_BYTES, _STACK_BYTES = 18, 6
-"""Bytes per pixel that the segmentation of a plane needs in memory, and that its result takes."""
-_SHARE = 0.5
-"""Of the memory that is free."""
 _BOX = ("top", "bottom", "left", "right")
 
 
-def is_too_large(micrograph: Micrograph) -> bool:
-    """Whether an image and its segmentation would fill more than half of the memory that is free."""
-    plane, count = int(np.prod(micrograph.plane_shape)), int(np.prod(micrograph.stack_shape))
-    return bool(plane * (_PLANE_BYTES + count * _STACK_BYTES) > _SHARE * psutil.virtual_memory().available)
-
-
 def segment_large_file(
-    micrograph: Micrograph, model: Model, called: str, settings: SegmentConfig, folder: Path, source: Path
+    micrograph: Micrograph,
+    model: Model,
+    called: str,
+    settings: SegmentConfig,
+    folder: Path,
+    source: Path,
+    *,
+    first: tuple[slice, slice] | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Segment an image block by block, measure it, and write ``STEM.ome.zarr``, ``STEM.csv`` and ``STEM.json``.
 
@@ -57,6 +52,8 @@ def segment_large_file(
     folder : Path
     source : Path
         The micrograph, as a command line names it.
+    first : tuple of slice, optional
+        Rows and columns that are looked at: tiles there come first.
 
     Returns
     -------
@@ -65,7 +62,7 @@ def segment_large_file(
     """
     stem = stem_of(source)
     output = folder / f"{stem}{SUFFIX}"
-    with closing(segment_large(micrograph, model, settings, output)) as job:
+    with closing(segment_large(micrograph, model, settings, output, first=first)) as job:
         for event in job:
             if isinstance(event, Finished):
                 result = event.result
