@@ -184,3 +184,28 @@ def test_masks_of_ilastik_are_measured(bricks: Path, tmp_path: Path) -> None:
         [{k: v for k, v in row.items() if k != "file"} for row in rows(tmp_path / f"{n}.csv")] for n in ("tif", "h5")
     ]
     assert without[0] == without[1]
+
+
+def test_twins_in_or_out(bricks: Path, tmp_path: Path, capsys) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    marked = np.zeros((19, 19), np.uint8)
+    marked[:9, 9] = 1  # the border between the two upper grains
+    tifffile.imwrite(masks / "bricks.tif", marked)
+    words = ["measure", "grains", str(bricks), "-o", str(tmp_path / "g.csv")]
+    assert main([*words, "--twin-boundaries", str(masks)]) == 0
+    assert len(rows(tmp_path / "g.csv")) == 3
+    assert "twin_boundaries" in (tmp_path / "g_summary.json").read_text(encoding="utf-8")
+    band = np.zeros((19, 19), np.uint8)
+    band[:9, 3:6] = 1  # divides the first grain into three
+    tifffile.imwrite(tmp_path / "band.tif", band)
+    assert main([*words, "--twins", str(tmp_path / "band.tif")]) == 0
+    assert len(rows(tmp_path / "g.csv")) == 6
+    capsys.readouterr()
+    for more, told in (
+        (["--twins", str(masks), "--twin-boundaries", str(masks)], "not both"),
+        (["--twins", str(tmp_path / "none")], "no file or folder"),
+        (["--twins", str(bricks.parent), "--boundary", "0", "--sureness"], "as they were found"),
+    ):
+        assert main([*words, *more]) == 2
+        assert told in capsys.readouterr().err

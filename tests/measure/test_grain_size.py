@@ -10,7 +10,8 @@ import pytest
 from napari_microcnn.config import GrainSizeConfig, VoronoiConfig
 from napari_microcnn.measure import grain_size
 from napari_microcnn.measure.astm import iso_number, number_from_density, number_from_intercept
-from napari_microcnn.measure.planimetric import jeffries_weights, with_twins
+from napari_microcnn.measure.planimetric import jeffries_weights
+from napari_microcnn.measure.twins import with_twins
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.synth.voronoi import voronoi
 

@@ -10,6 +10,7 @@ import typer
 
 from napari_microcnn.cli.measuring import Array, Columns, Measured, measure_files, numbered
 from napari_microcnn.cli.options import AnyDevice, takes_settings
+from napari_microcnn.cli.twins import twin_masks
 from napari_microcnn.config import GrainSizeConfig
 from napari_microcnn.micrograph import Calibration
 
@@ -27,6 +28,15 @@ Parts = Annotated[
     int | None,
     typer.Option(min=1, max=100, help="Parts along every side of an image that the intervals come from."),
 ]
+TwinBoundaries = Annotated[
+    Path | None,
+    typer.Option(
+        help="Twins are no grains: a mask of their boundaries, or a folder of masks, across which grains join."
+    ),
+]
+Twins = Annotated[
+    Path | None, typer.Option(help="Twins are grains of their own: a mask of their areas, or a folder of masks.")
+]
 Sureness = Annotated[
     bool, typer.Option("--sureness", help="Also say how every number moves when outlines shift by a pixel.")
 ]
@@ -42,6 +52,8 @@ def grains(
     boundary: Annotated[
         int | None, typer.Option(help="The input is a class map, and this is the class of the boundaries.")
     ] = None,
+    twin_boundaries: TwinBoundaries = None,
+    twins: Twins = None,
     sureness: Sureness = False,
     device: AnyDevice = "auto",
 ) -> None:
@@ -50,7 +62,7 @@ def grains(
     Raises
     ------
     ValueError
-        If it is asked how sure grains are that leave no boundary to be moved.
+        If it is asked how sure grains are that leave no boundary to be moved, or if masks of twins are missing.
     """
     from napari_microcnn.measure import GrainSize, grain_size
     from napari_microcnn.measure.sureness import sureness_of_outlines
@@ -58,18 +70,27 @@ def grains(
     if sureness and boundary is None:
         raise ValueError("Numbered grains meet without a boundary that could move; give a class map and --boundary.")
 
+    marked = twin_masks(twin_boundaries, twins, boundary)
+    if sureness and marked is not None:
+        raise ValueError(
+            "How sure grains are is told with twins as they were found; leave --sureness or the twins out."
+        )
+
     def enclosed(masks: list[Array], calibration: Calibration | None) -> GrainSize:
         return grain_size([numbered(mask == 0) for mask in masks], calibration, config)
 
     def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
         masks = [(plane == boundary).astype(np.uint8) for plane in planes]
-        size = grain_size(planes, calibration, config) if boundary is None else enclosed(masks, calibration)
+        numbers = boundary is None or marked is not None
+        size = grain_size(planes, calibration, config) if numbers else enclosed(masks, calibration)
         sure = sureness_of_outlines(lambda moved: enclosed(moved, calibration).summary(), masks) if sureness else None
         return Measured([field.table for field in size.fields], size.summary(), size.warnings, sure)
 
-    options = {"boundary": boundary, **config.model_dump(exclude_defaults=True), "sureness": sureness}
+    given = {"twin_boundaries": twin_boundaries, "twins": twins}
+    told = {name: None if path is None else str(path) for name, path in given.items()}
+    options = {"boundary": boundary, **told, **config.model_dump(exclude_defaults=True), "sureness": sureness}
     role = "labels" if boundary is None else "classes"
-    measure_files("grains", role, inputs, output, pixel_size, measured, options)
+    measure_files("grains", role, inputs, output, pixel_size, measured, options, marked)
 
 
 @app.command("particles", help="Number, sizes, shapes and places of particles or pores, with intervals.")

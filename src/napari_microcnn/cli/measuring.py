@@ -39,12 +39,15 @@ def measure_files(
     pixel_size: str | None,
     measured: Measure,
     options: Mapping[str, Any],
+    prepared: Callable[[Path, Array], Array] | None = None,
 ) -> None:
     """Measure all files, each for itself and all together, write the results, and print a line for each.
 
     Beside the table ``FILE.csv`` stands ``FILE_summary.csv``, a row of numbers for every file and one for all, and
     ``FILE_summary.json``, which says how they were made; ``FILE_sureness.csv`` if that was asked for. Of folders that
     `segment` wrote to, only the maps of a role are measured: ``"labels"`` or ``"classes"``.
+
+    `prepared` makes of a file's name and its labels what is measured.
 
     Raises
     ------
@@ -63,6 +66,7 @@ def measure_files(
     planes: list[Array] = []
     for path in files:
         micrograph, labels = _read(path)
+        labels = labels if prepared is None else prepared(path, labels)
         own = [labels[index] for index in np.ndindex(labels.shape[:-2])]
         found[path.name] = measured(own, given or micrograph.calibration)
         micrographs.append(micrograph)

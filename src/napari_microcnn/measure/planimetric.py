@@ -42,23 +42,3 @@ def jeffries_weights(labels: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.floa
     corners = np.array([labels[i, j] for i in (0, -1) for j in (0, -1)])
     weights -= np.bincount(np.searchsorted(ids, corners[corners != 0]), minlength=len(ids)) / 4
     return weights
-
-
-def with_twins(labels: NDArray[Any], twins: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Number twins as grains of their own: every connected piece of a grain within or without twins.
-
-    ASTM E112 counts a grain with its twins as one; that is what `labels` are.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray, (Y, X)
-        Grains.
-    twins : numpy.ndarray, (Y, X) bool
-        Where the twins are.
-    """
-    from skimage.measure import label
-
-    if labels.shape != twins.shape:
-        raise ValueError(f"The mask of twins has shape {twins.shape}, but the grains have {labels.shape}.")
-    pieces = np.where(labels == 0, 0, labels.astype(np.int64) * 2 + twins)
-    return np.asarray(label(pieces, background=0, connectivity=1), np.int32)  # type: ignore[no-untyped-call]
