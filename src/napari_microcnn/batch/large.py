@@ -16,6 +16,7 @@ from napari_microcnn.io.export import write_all
 from napari_microcnn.io.multiscale import SUFFIX
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.provenance import describe_calibration, file_sha256, provenance
+from napari_microcnn.io.results import check_replaceable
 from napari_microcnn.io.scripts import segment_command
 from napari_microcnn.io.write import write_json_to, write_table_to
 from napari_microcnn.measure.bands import BAND_PIXELS
@@ -37,6 +38,7 @@ def segment_large_file(
     folder: Path,
     source: Path,
     *,
+    stem: str | None = None,
     first: tuple[slice, slice] | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Segment an image block by block, measure it, and write ``STEM.ome.zarr``, ``STEM.csv`` and ``STEM.json``.
@@ -52,6 +54,8 @@ def segment_large_file(
     folder : Path
     source : Path
         The micrograph, as a command line names it.
+    stem : str, optional
+        What the names of the results begin with; by default that of the micrograph.
     first : tuple of slice, optional
         Rows and columns that are looked at: tiles there come first.
 
@@ -60,7 +64,8 @@ def segment_large_file(
     list of Path
         What was written; the record last.
     """
-    stem = stem_of(source)
+    stem = stem or stem_of(source)
+    check_replaceable(folder, stem)
     output = folder / f"{stem}{SUFFIX}"
     with closing(segment_large(micrograph, model, settings, output, first=first)) as job:
         for event in job:

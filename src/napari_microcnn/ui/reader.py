@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
 
-if TYPE_CHECKING:
-    from napari_microcnn.io.multiscale import MultiscaleImage
-
 LayerData = tuple[Any, dict[str, Any], str]
+OURS = "napari-microcnn"
+"""Attribute of an OME-Zarr that holds a segmentation."""
 _NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -39,16 +38,14 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
     """Return a reader of an OME-Zarr, be it an image or what `segment_large` writes or has written."""
-    from napari_microcnn.io.multiscale import attributes, open_multiscale, read_levels
+    from napari_microcnn.io.multiscale import attributes, read_levels
     from napari_microcnn.io.read import ReadError
 
     try:
-        ours = attributes(path).get("napari-microcnn")
-        levels = read_levels(path)
-        if not isinstance(ours, dict):
-            return partial(_image_levels, levels)
-        infos = [ClassInfo(**entry) for entry in ours["classes"]]
-        return partial(_masks, *open_multiscale(path), infos, levels[0])
+        if OURS in attributes(path):
+            found = masks_in(path)
+            return lambda _: found
+        return partial(_image_levels, read_levels(path))
     except (ReadError, ValueError, OSError, KeyError, TypeError):
         return None  # napari's own reader says what is wrong
 
@@ -56,27 +53,28 @@ def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]
 def _image_levels(levels: list[Micrograph], path: str | list[str]) -> list[LayerData]:
     """Return an OME-Zarr as an image layer that shows as many pixels as the window has."""
     [(_, about, kind)] = _layers(levels[0], path)
-    return [([level.pixels for level in levels], {**about, "multiscale": True}, kind)]
+    pixels = [level.pixels for level in levels]
+    several = len(levels) > 1
+    return [(pixels if several else pixels[0], {**about, "multiscale": several}, kind)]
 
 
-def _masks(
-    classes: MultiscaleImage,
-    labels: dict[str, MultiscaleImage],
-    infos: list[ClassInfo],
-    micrograph: Micrograph,
-    path: str | list[str],  # noqa: ARG001 - read already
-) -> list[LayerData]:
+def masks_in(path: Path) -> list[LayerData]:
     """Return class map and objects as labels layers; of a segmentation that runs, what there is so far."""
+    from napari_microcnn.io.multiscale import attributes, open_multiscale, read_ome_zarr
+
+    infos = [ClassInfo(**entry) for entry in attributes(path)[OURS]["classes"]]
+    classes, labels = open_multiscale(path)
+    micrograph = read_ome_zarr(path)
     # Zarr arrays themselves: what dask has read once napari keeps, even if it is written later.
     parts = [("classes", classes, {"colormap": layers.class_colours(infos), "visible": not labels})]
     parts += [(name, image, {}) for name, image in labels.items()]
     place = layers.calibrated(micrograph.calibration, len(micrograph.axes))
     return [
         (
-            image.levels,
+            image.levels if len(image.levels) > 1 else image.levels[0],
             {
                 "name": f"{micrograph.name} {role}",
-                "multiscale": True,
+                "multiscale": len(image.levels) > 1,
                 "opacity": 0.5,
                 "metadata": {layers.KEY: {"role": role, "source": micrograph.name}},
                 **place,

@@ -21,6 +21,7 @@ from napari_microcnn.ui.choices import LayerChoice, ModelChoice
 from napari_microcnn.ui.databar import show_databar, without_drawn
 from napari_microcnn.ui.doubt import COLOURS, Doubt, Found
 from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.large import LargeSection
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairing import OnDisk
 from napari_microcnn.ui.preview import ROLE as PREVIEW
@@ -54,6 +55,7 @@ class SegmentDock(Dock):
         self.doubt = Doubt(self.viewer, self.say)
         self._drawing: _LiveClasses | None = None
         self._read: Reading | None = None
+        self.large = LargeSection(self)
         self.batch = BatchSection(self, lambda: (self._model(), self._config()))
         self.script_button = ScriptButton(self, lambda: self._read)
         self.header.addWidget(self.script_button)
@@ -67,6 +69,7 @@ class SegmentDock(Dock):
         self.body.addWidget(Folded("Scale", self.scale))
         self.body.addWidget(Folded("Advanced", self.form))
         self.body.addWidget(Folded("A whole folder", self.batch))
+        self.body.addWidget(Folded("Larger than the memory", self.large))
         self.body.addWidget(self.result)
         self.body.addWidget(self.gap)
         self.body.addWidget(self.doubt)
@@ -91,10 +94,13 @@ class SegmentDock(Dock):
                 f"{channels}; choose another model or convert the image."
             )
         config = self._config()
-        self._drawing = _LiveClasses(self.viewer, image, model)
         self.result.setText("")
         self.gap.setText("")
         self.doubt.show_found(None)
+        if self.large.wanted(image):
+            self.large.run(image, source, model, config)
+            return
+        self._drawing = _LiveClasses(self.viewer, image, model)
         about = {"model": str(model.path), "model name": model.name, "settings": config.model_dump()}
         self.start(
             partial(tasks.segment_image, source, model.path, config),
