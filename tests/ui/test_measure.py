@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_microcnn.config import VoronoiConfig
+from napari_microcnn.config import ClassInfo, VoronoiConfig
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.synth.voronoi import voronoi
 from napari_microcnn.ui import layers
@@ -56,7 +57,7 @@ def test_grains_come_with_what_was_counted(viewer: Any, measured: MeasureDock, t
 
 def test_measuring_again_piles_up_no_layers(viewer: Any, measured: MeasureDock, finish: Callable[[Any], None]) -> None:
     names = sorted(layer.name for layer in viewer.layers)
-    measured.form.widget("figure").setCurrentIndex(1)
+    measured.options.form.widget("figure").setCurrentIndex(1)
     measured.run_button.click()
     finish(measured)
     assert sorted(layer.name for layer in viewer.layers) == names
@@ -128,12 +129,112 @@ def test_particles_of_a_stack_are_those_in_view(viewer: Any, dock: MeasureDock, 
     stack[1, 5:15, 5:15], stack[1, 30:50, 30:50] = 1, 2
     viewer.add_labels(stack, name="powder")
     viewer.dims.set_current_step(0, 1)
-    dock.kind.setCurrentIndex(1)
+    dock.options.kind.setCurrentIndex(1)
     dock.run_button.click()
     finish(dock)
     assert dock.measured.table["area_px"].tolist() == [100, 400]
     assert len(viewer.layers) == 1
-    assert dock.settings.isHidden()
+    assert dock.options.counting.isHidden()
+
+
+def test_fields_like_it_are_pooled(viewer: Any, measured: MeasureDock, finish: Callable[[Any], None]) -> None:
+    alone = measured.measured.summary
+    other = voronoi(VoronoiConfig(height=240, width=300, grains=80), 2).grains
+    viewer.add_labels(other, name="other field", **layers.calibrated(MICRON))
+    measured.options.labels.layer = viewer.layers["steel"]
+    measured.options.fields.setCurrentIndex(1)
+    measured.run_button.click()
+    finish(measured)
+    assert measured.measured.summary["fields"] == 2
+    assert measured.measured.summary["grains"] > 1.5 * alone["grains"]
+    assert len(measured.measured.table["label"]) == len(np.unique(viewer.layers["steel"].data))
+    assert "2 fields together" in measured.status.text()
+
+
+def test_twins_are_joined_or_counted(
+    viewer: Any, dock: MeasureDock, finish: Callable[[Any], None], told: list[str]
+) -> None:
+    labels = np.repeat(np.repeat(np.arange(1, 17).reshape(4, 4), 20, 0), 20, 1)
+    viewer.add_labels(labels, name="steel")
+    marks = viewer.add_labels(np.zeros_like(labels), name="twins")
+    dock.options.labels.layer, dock.options.marks.layer = viewer.layers["steel"], marks
+    dock.options.twins.setCurrentIndex(1)
+    marks.data[20:40, 19] = 1  # the border between grains 5 and 6
+    dock.run_button.click()
+    finish(dock)
+    assert len(dock.measured.table["label"]) == 15
+    marks.data[:] = 0
+    marks.data[5:10, :20] = 1  # a band through grain 1
+    dock.options.twins.setCurrentIndex(2)
+    dock.run_button.click()
+    finish(dock)
+    assert len(dock.measured.table["label"]) == 18
+    dock.options.fields.setCurrentIndex(1)
+    dock.run_button.click()
+    finish(dock)
+    assert told == []  # the layer of marks is no field
+    dock.options.marks.layer = viewer.layers["steel"]
+    dock.run_button.click()
+    assert "labels layer of their own" in told[-1]
+
+
+def test_phases_of_a_class_map(
+    viewer: Any, dock: MeasureDock, finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    classes = np.ones((60, 80), np.uint8)
+    classes[:, 40:60] = 2
+    names = (ClassInfo(id=1, name="ferrite", colour="#ff0000"), ClassInfo(id=2, name="pearlite", colour="#0000ff"))
+    layers.put_labels(viewer, "classes", classes, None, source="steel", about={"classes": names})
+    assert dock.options.kind.currentText() == "Phases (class map)"
+    dock.options.thickness.setChecked(True)
+    dock.run_button.click()
+    finish(dock)
+    assert "pearlite area fraction: 0.25" in dock.result.text()
+    assert "pearlite mean local thickness" in dock.result.text()
+    assert dock.measured.table["class"].tolist() == ["ferrite", "pearlite"]
+    assert dock.one_by_one.isHidden()
+    dock.table.selectRow(1)
+    assert viewer.layers["steel classes"].selected_label == 2
+    dock.save(tmp_path / "page.html")
+    finish(dock)
+    assert told == []
+    assert "pearlite area fraction" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_how_sure_the_numbers_are(
+    viewer: Any,
+    open_dock: Callable[[str], Any],
+    dock: MeasureDock,
+    discs: np.ndarray,
+    model_path: Path,
+    finish: Callable[[Any], None],
+    told: list[str],
+    tmp_path: Path,
+) -> None:
+    dock.sure.button.click()
+    assert "run Segment first" in told.pop()
+    segment = open_dock("Segment")
+    segment.model.open_file(model_path)
+    viewer.add_image(discs, name="discs")
+    segment.run_button.click()
+    finish(segment)
+    dock.options.labels.layer = viewer.layers["discs objects"]
+    assert dock.options.kind.currentText() == "Particles or pores"
+    dock.sure.draws.setValue(2)
+    dock.sure.button.click()
+    finish(dock)
+    assert told == []
+    found = dock.sure.table.objects.columns
+    assert {"value", "mean", "spread", "inwards", "lower_threshold"} <= set(found)
+    assert "area fraction dark" in found["quantity"]
+    dock.run_button.click()
+    finish(dock)
+    dock.save(tmp_path / "t.csv")
+    finish(dock)
+    record = json.loads((tmp_path / "t_summary.json").read_text(encoding="utf-8"))
+    assert record["model"]["sha256"]
+    assert record["settings"]["measuring"]["kind"] == "particles"
+    assert record["input"]["name"] == "discs"
 
 
 def test_twenty_thousand_rows_are_sorted_and_filtered() -> None:

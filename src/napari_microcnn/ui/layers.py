@@ -65,6 +65,11 @@ def micrograph_of(layer: Image) -> Micrograph:
     )
 
 
+def find_role(layer: Layer) -> str | None:
+    """Return what a layer is for this package, such as ``"classes"``; None where it is not ours."""
+    return layer.metadata.get(KEY, {}).get("role")
+
+
 def source_of(layer: Image) -> Micrograph | OnDisk:
     """Return what a worker needs of an image layer: its pixels, or the file when it was read lazily."""
     micrograph = micrograph_of(layer)

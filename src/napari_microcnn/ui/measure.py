@@ -12,19 +12,16 @@ from napari.layers import Labels
 from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
-from napari_microcnn.config import GrainSizeConfig
-from napari_microcnn.ui import layers
 from napari_microcnn.ui.base import Dock
-from napari_microcnn.ui.choices import LayerChoice
-from napari_microcnn.ui.forms import Folded, SettingsForm
+from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.measure_layers import MANY, put_colours, put_intersections, put_lines
+from napari_microcnn.ui.measure_options import MeasureOptions
+from napari_microcnn.ui.measure_sure import SureSection
 from napari_microcnn.ui.measure_table import Histogram, ObjectTable, readable
-from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, Measurement, measure_labels, write_measurement
+from napari_microcnn.ui.measure_tasks import PHASES, Measurement, Origin, measure, write_measurement
 from napari_microcnn.ui.text import Sentence, quiet
 
-_KINDS = {"Grains (ASTM E112)": GRAINS, "Particles or pores": PARTICLES}
 _STILL = 3
-_MAIN = ("ASTM", "mean_intercept", "particles_per", "area_fraction", "D50", "relative_accuracy")
 _SMALLEST = 40
 """Pixels of the screen that an object has at least when it was flown to."""
 _DIAMETER = "equivalent_circular_diameter"
@@ -38,20 +35,17 @@ class MeasureDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer, "Measure")
-        self.labels = LayerChoice(self.viewer, Labels, "Run Segment first, or open labels")
-        self.kind = QComboBox()
-        self.kind.addItems(list(_KINDS))
-        self.form = SettingsForm(GrainSizeConfig, ("figure", "spacing", "parts", "seed"))
-        self.settings = Folded("How grains are counted", self.form)
+        self.options = MeasureOptions(self.viewer)
         self.result, self.objections = Sentence(), quiet()
         self.numbers = Sentence()
         self.more = Folded("All numbers", self.numbers)
+        self.sure = SureSection(self, self._origin)
         self.property = QComboBox()
         self.property.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.property.setMinimumContentsLength(12)
         self.histogram, self.table = Histogram(), ObjectTable()
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
-        self.colour_button, self.export_button = QPushButton("Colour by it"), QPushButton("Save table …")
+        self.colour_button, self.export_button = QPushButton("Colour by it"), QPushButton("Save …")
         self.measured: Measurement | None = None
         self._layer: Labels | None = None
         self._plane: tuple[int, ...] = ()
@@ -59,18 +53,16 @@ class MeasureDock(Dock):
         self._connect()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Objects", self.labels)
-        form.addRow("They are", self.kind)
-        self.body.addLayout(form)
-        for widget in (self.settings, self.result, self.objections, self.more):
+        for widget in (self.options, self.result, self.objections, self.more):
             self.body.addWidget(widget)
         self.shown = QWidget()
         below = QFormLayout(self.shown)
         below.setContentsMargins(0, 0, 0, 0)
         below.addRow("Property", self.property)
-        below.addRow(self.histogram)
+        self.one_by_one = QWidget()
+        single = QFormLayout(self.one_by_one)
+        single.setContentsMargins(0, 0, 0, 0)
+        single.addRow(self.histogram)
         between = QHBoxLayout()
         for spin in (self.low, self.high):
             spin.setRange(-1e12, 1e12)
@@ -78,19 +70,20 @@ class MeasureDock(Dock):
             spin.setMinimumWidth(60)
             spin.setToolTip("Rows outside of this range are left out of table and histogram")
             between.addWidget(spin)
-        below.addRow("From, to", between)
+        single.addRow("From, to", between)
+        below.addRow(self.one_by_one)
         below.addRow(self.table)
         buttons = QHBoxLayout()
         buttons.addWidget(self.colour_button)
         buttons.addWidget(self.export_button)
         below.addRow(buttons)
         self.body.addWidget(self.shown)
+        self.body.addWidget(Folded("How sure?", self.sure))
         self.body.addStretch(1)
         self.shown.setVisible(False)
         self.more.setVisible(False)
 
     def _connect(self) -> None:
-        self.kind.currentTextChanged.connect(lambda text: self.settings.setVisible(_KINDS[text] == GRAINS))
         self.property.currentTextChanged.connect(lambda _: self._property_changed())
         for spin in (self.low, self.high):
             spin.valueChanged.connect(lambda _: self._filter())
@@ -107,22 +100,10 @@ class MeasureDock(Dock):
 
     def prepare(self) -> None:
         """Measure the plane that is shown."""
-        layer = self.labels.layer
-        if layer is None:
-            raise ValueError("There is nothing to measure: run Segment first, or open a label image.")
-        if layer.multiscale:
-            raise ValueError(f"{layer.name!r} has several magnifications; open one of them alone.")
-        self._layer, self._plane = layer, layers.current_plane(self.viewer, layer)
-        numbers = np.array(layer.data[self._plane])
+        order, self._layer, self._plane = self.options.order()
         self.start(
-            partial(
-                measure_labels,
-                numbers,
-                layers.calibration_of(layer),
-                _KINDS[self.kind.currentText()],
-                self.form.value(),
-            ),
-            f"Measuring {layer.name}",
+            partial(measure, order),
+            f"Measuring {self._layer.name}",
             on_finished=self._show,
             on_event=lambda event: self.say(f"{getattr(event, 'message', '')} …"),
             on_stopped=lambda: None,
@@ -133,9 +114,7 @@ class MeasureDock(Dock):
     def _show(self, found: Measurement) -> list[Any]:
         self.measured = found
         lines = _lines(found)
-        self.result.setText(
-            "\n".join(text for name, text in lines.items() if name.startswith(_MAIN) and "degrees" not in name)
-        )
+        self.result.setText("\n".join(lines[name] for name in found.main if name in lines))
         self.numbers.setText("\n".join(lines.values()))
         self.more.setVisible(True)
         self.objections.setText("\n".join(found.warnings))
@@ -148,6 +127,7 @@ class MeasureDock(Dock):
         self.property.setCurrentIndex(next((i for i, name in enumerate(names) if name.startswith(_DIAMETER)), 0))
         self.property.blockSignals(False)
         self._property_changed()
+        self.one_by_one.setVisible(found.kind != PHASES)  # some classes make no distribution
         self.shown.setVisible(True)
         return [self._give_features, self._draw_lines, self._draw_points, self._done]
 
@@ -155,7 +135,10 @@ class MeasureDock(Dock):
         if self.measured is not None:
             hidden = " Its many intersections are a hidden layer." if len(self.measured.points) > MANY else ""
             objects = len(self.measured.table["label"])
-            self.inform(f"Measured {objects} objects. Click a row to see the object.{hidden}")
+            what = "classes" if self.measured.kind == PHASES else "objects"
+            fields = self.measured.settings["fields"]
+            pooled = f", and the numbers of {fields} fields together" if fields > 1 else ""
+            self.inform(f"Measured {objects} {what}{pooled}. Click a row to see the object.{hidden}")
 
     def _give_features(self) -> None:
         if self._there() and self.measured is not None and self._layer.ndim == 2:
@@ -202,13 +185,15 @@ class MeasureDock(Dock):
         if self.measured is None or not self._there():
             return
         table = self.measured.table
+        self._layer.selected_label = int(table["label"][row])
+        if "bbox_top" not in table:  # a class lies everywhere
+            return
         box = [int(table[f"bbox_{side}"][row]) for side in ("top", "left", "bottom", "right")]
         middle = np.array([(box[0] + box[2] - 1) / 2, (box[1] + box[3] - 1) / 2])
         camera = self.viewer.scene.camera
         camera.center = tuple(self._layer.data_to_world((*self._plane, *middle))[-2:])
         longest = max(np.multiply(self._layer.scale[-2:], (box[2] - box[0], box[3] - box[1])))
         camera.zoom = max(camera.zoom, _SMALLEST / longest)
-        self._layer.selected_label = int(table["label"][row])
         self.say(f"Object {table['label'][row]}, row {row + 1} of the measurement.")
 
     def _clicked(self, viewer: Any, event: Any) -> Iterator[None]:  # noqa: ARG002 - napari hands over the viewer
@@ -239,23 +224,31 @@ class MeasureDock(Dock):
         put_colours(self.viewer, self._layer, self.measured, self.property.currentData())
 
     def _ask_where(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the table", "objects.csv", "Tables (*.csv)")
+        kinds = "Tables (*.csv);;Pages (*.html);;PDF pages (*.pdf)"
+        path, chosen = QFileDialog.getSaveFileName(self, "Save table or page", "objects.csv", kinds)
         if path:
-            self.attempt(partial(self.save, Path(path)))
+            ending = chosen[chosen.find("*") + 1 : -1] or ".csv"
+            self.attempt(partial(self.save, Path(path) if Path(path).suffix else Path(path + ending)))
 
     def save(self, path: Path) -> None:
-        """Write the rows that are shown, in their order, and the numbers above them."""
+        """Write the rows that are shown, in their order, and the numbers beside them; or a page, by the ending."""
         if self.measured is None or self._layer is None:
             raise ValueError("Measure something first.")
         order = self.table.objects.order
         columns = {name: column[order] for name, column in self.measured.table.items()}
         self.start(
-            partial(write_measurement, path, columns, self.measured.summary, layers.calibration_of(self._layer)),
+            partial(write_measurement, path, columns, self.measured, self.options.origin(self._layer)),
             f"Saving {path.name}",
             on_finished=lambda written: self.inform(f"Wrote {len(order)} rows to {written}."),
             on_event=lambda _: None,
             on_stopped=lambda: None,
         )
+
+    def _origin(self) -> Origin:
+        layer = self.options.labels.layer
+        if layer is None:
+            raise ValueError("There is nothing to ask about: run Segment first.")
+        return self.options.origin(layer)
 
     def abandon(self) -> None:
         """Let go of the viewer, too."""

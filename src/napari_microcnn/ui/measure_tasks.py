@@ -2,21 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_microcnn.config import GrainSizeConfig
+from napari_microcnn.config import GrainSizeConfig, SegmentConfig
 from napari_microcnn.events import Finished, Job, Progress
-from napari_microcnn.micrograph import Calibration
+from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.ui.pairing import OnDisk, opened
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
-GRAINS, PARTICLES = "grains", "particles"
+GRAINS, PARTICLES, PHASES = "grains", "particles", "phases"
 KIND_NAMES = ("crossing", "tangent", "triple point", "end of a line")
+_MAIN = {
+    GRAINS: ("ASTM", "mean_intercept", "D50", "relative_accuracy"),
+    PARTICLES: ("particles_per", "area_fraction", "D50"),
+}
+"""How the names begin of the numbers that are shown first."""
+_MAIN_OF_PHASES = ("area_fraction", "mean_chord", "mean_local_thickness")
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What to measure, and how.
+
+    Attributes
+    ----------
+    kind : str
+        `GRAINS`, `PARTICLES` or `PHASES`.
+    fields : tuple of numpy.ndarray, (Y, X)
+        Labels or class maps; the first is the one in view, the others are pooled with it.
+    calibrations : tuple of Calibration or None
+        Of each.
+    config : GrainSizeConfig
+    twins : numpy.ndarray or None
+        (Y, X) bool, marks of twins in the first field.
+    own : bool
+        Whether the marks are areas of twins that count as grains, or twin boundaries across which grains are joined.
+    thickness : bool
+        Whether the local thickness of phases is measured.
+    names : dict of int to str
+        Of the classes.
+    inside : tuple of slice
+        Rows and columns that show the specimen; class maps have no value of their own for a databar.
+    """
+
+    kind: str
+    fields: tuple[Array, ...]
+    calibrations: tuple[Calibration | None, ...]
+    config: GrainSizeConfig
+    twins: Array | None = None
+    own: bool = False
+    thickness: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
+    inside: tuple[slice, slice] = (slice(None), slice(None))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a record says of it."""
+        told: dict[str, Any] = {"kind": self.kind, "fields": len(self.fields)}
+        if self.kind == GRAINS:
+            twins = "as found" if self.twins is None else "grains of their own" if self.own else "joined at marks"
+            return {**told, **self.config.model_dump(), "twins": twins}
+        return {**told, "thickness": self.thickness} if self.kind == PHASES else told
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +79,21 @@ class Measurement:
     Attributes
     ----------
     kind : str
-        `GRAINS` or `PARTICLES`.
+        `GRAINS`, `PARTICLES` or `PHASES`.
     table : dict of str to numpy.ndarray
-        One row for every object.
+        One row for every object of the field in view, or for every class.
     summary : dict of str to float
-        Numbers by name, with the ends of their intervals.
+        Numbers by name, with the ends of their intervals; of all fields.
+    main : tuple of str
+        The most important of their names.
     warnings : tuple of str
         What a standard objects to.
     labels : numpy.ndarray, (Y, X)
         What was measured: grains up to the middle of their boundaries.
+    settings : dict
+        How it was measured.
     lines : tuple of numpy.ndarray, (N, 2)
-        Test lines as (y, x) in pixels; empty for particles.
+        Test lines as (y, x) in pixels; empty but for grains.
     points : numpy.ndarray, (N, 2)
         Intersections.
     kinds, counts : numpy.ndarray, (N,)
@@ -46,34 +103,85 @@ class Measurement:
     kind: str
     table: Columns
     summary: dict[str, float]
+    main: tuple[str, ...]
     warnings: tuple[str, ...]
     labels: Array
-    lines: tuple[Array, ...]
-    points: Array
-    kinds: Array
-    counts: Array
+    settings: dict[str, Any]
+    lines: tuple[Array, ...] = ()
+    points: Array = field(default_factory=lambda: np.empty((0, 2)))
+    kinds: Array = field(default_factory=lambda: np.empty(0, object))
+    counts: Array = field(default_factory=lambda: np.empty(0))
 
 
-def measure_labels(
-    labels: Array, calibration: Calibration | None, kind: str, config: GrainSizeConfig
-) -> Job[Measurement]:
-    """Measure the objects of a plane; runs in the worker."""
-    from napari_microcnn.measure import grain_size, particle_statistics
-    from napari_microcnn.measure.filling import fill_boundaries
+def measure(order: Order) -> Job[Measurement]:
+    """Measure what was ordered; runs in the worker.
 
+    Raises
+    ------
+    ValueError
+        If fields do not fit together, or marks of twins do not fit the field.
+    """
     yield Progress(0, 1, "Counting")
-    nothing = np.empty((0, 2)), np.empty(0, object), np.empty(0)
-    if kind == PARTICLES:
-        found = particle_statistics(labels, calibration)
-        yield Finished(Measurement(kind, found.tables[0], found.summary(), (), labels, (), *nothing))
-        return
-    size = grain_size(labels, calibration, config)
-    field = size.fields[0]
-    lines = tuple(_thinned(line.points) for line in field.lines)
-    kinds = np.array(KIND_NAMES, object)[field.found.kinds]
-    met = field.found.points, kinds, field.found.weights
-    filled = fill_boundaries(labels)
-    yield Finished(Measurement(kind, field.table, size.summary(), tuple(size.warnings), filled, lines, *met))
+    yield Finished({GRAINS: _grains, PARTICLES: _particles, PHASES: _phases}[order.kind](order))
+
+
+def _grains(order: Order) -> Measurement:
+    from napari_microcnn.measure import grain_size
+    from napari_microcnn.measure.filling import fill_boundaries
+    from napari_microcnn.measure.twins import with_twins, without_twin_boundaries
+
+    first, *others = order.fields
+    if order.twins is not None:
+        first = (with_twins if order.own else without_twin_boundaries)(first, order.twins)
+    size = grain_size([first, *others], order.calibrations, order.config)
+    shown, told = size.fields[0], size.summary()
+    return Measurement(
+        GRAINS, shown.table, told, _main(GRAINS, told), tuple(size.warnings), fill_boundaries(first), order.settings,
+        tuple(_thinned(line.points) for line in shown.lines),
+        shown.found.points, np.array(KIND_NAMES, object)[shown.found.kinds], shown.found.weights,
+    )  # fmt: skip
+
+
+def _particles(order: Order) -> Measurement:
+    from napari_microcnn.measure import particle_statistics
+
+    found = particle_statistics(order.fields, _common(order))
+    told = found.summary()
+    return Measurement(
+        PARTICLES, found.tables[0], told, _main(PARTICLES, told), (), order.fields[0], order.settings
+    )  # fmt: skip
+
+
+def _phases(order: Order) -> Measurement:
+    from napari_microcnn.measure import phase_statistics
+
+    alike = order.fields[0].shape
+    fields = [plane[order.inside] if plane.shape == alike else plane for plane in order.fields]
+    found = phase_statistics(fields, _common(order), thickness=order.thickness)
+    rows = {i: phase.summary() for i, phase in found.items()}
+    names = {i: order.names.get(i, f"class {i}") for i in rows}
+    columns = {key: np.array([row[key] for row in rows.values()]) for key in next(iter(rows.values()))}
+    told = {f"{names[i]}_{key}": float(value) for i, row in rows.items() for key, value in row.items()}
+    main = tuple(
+        f"{names[i]}_{key}"
+        for i, row in rows.items()
+        for key in row
+        if key.startswith(_MAIN_OF_PHASES) and not key.endswith(("_low", "_high"))
+    )
+    table = {"label": np.array(list(rows)), "class": np.array(list(names.values()), object), **columns}
+    return Measurement(PHASES, table, told, main, (), order.fields[0], order.settings)
+
+
+def _main(kind: str, told: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(name for name in told if name.startswith(_MAIN[kind]) and "degrees" not in name)
+
+
+def _common(order: Order) -> Calibration | None:
+    """Return the pixel size that all fields have."""
+    sizes = {None if one is None else (one.pixel_size, one.unit) for one in order.calibrations}
+    if len(sizes) > 1:
+        raise ValueError("The fields have different pixel sizes; measure them one by one.")
+    return order.calibrations[0]
 
 
 def _thinned(points: Array) -> Array:
@@ -83,14 +191,52 @@ def _thinned(points: Array) -> Array:
     return points[[0, -1]]
 
 
-def write_measurement(
-    path: Path, columns: Columns, summary: dict[str, float], calibration: Calibration | None
-) -> Job[Path]:
-    """Write a table, and beside it the numbers and how they came; runs in the worker."""
-    from napari_microcnn.io.provenance import describe_calibration, versions
-    from napari_microcnn.io.write import write_json, write_table
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where labels come from, as far as their layer knows: image, model file and settings; and their pixel size."""
 
-    write_table(path, columns)
-    about = {"software": "napari-microcnn", "versions": versions(), "calibration": describe_calibration(calibration)}
-    write_json(path.with_name(f"{path.stem}_summary.json"), {**about, "results": summary})
+    source: Micrograph | OnDisk | None
+    model: str | None
+    settings: Mapping[str, Any]
+    calibration: Calibration | None
+
+
+def write_measurement(path: Path, columns: Columns, found: Measurement, origin: Origin) -> Job[Path]:
+    """Write a table, and beside it the numbers and how they came; or a page, ``.html`` or ``.pdf``.
+
+    Runs in the worker.
+    """
+    from napari_microcnn.io.atomic import replacing
+    from napari_microcnn.io.page import sample_page
+    from napari_microcnn.io.pdf import sample_pdf
+    from napari_microcnn.io.provenance import provenance
+    from napari_microcnn.io.write import write_json, write_table
+    from napari_microcnn.models import load_model
+
+    yield Progress(0, 1, "Writing")
+    labels = Micrograph(found.labels, "YX", origin.calibration, path.stem)
+    micrograph = labels if origin.source is None else opened(origin.source)
+    there = origin.model is not None and Path(origin.model).is_file()
+    info = load_model(origin.model).info() if origin.model is not None and there else None
+    settings = {"measuring": found.settings, "segmenting": dict(origin.settings)}
+    told = provenance(micrograph=micrograph, model=info, settings=settings, command="")
+    told |= {"results": found.summary, "warnings": list(found.warnings)}
+    if path.suffix.lower() not in (".html", ".pdf"):
+        write_table(path, columns)
+        write_json(path.with_name(f"{path.stem}_summary.json"), told)
+        yield Finished(path)
+        return
+    fits = micrograph.plane_shape == found.labels.shape and not micrograph.stack_shape
+    drawn = {"classes" if found.kind == PHASES else "labels": found.labels} if fits else {}
+    make = sample_pdf if path.suffix.lower() == ".pdf" else sample_page
+    page = make(micrograph, told, **drawn, table=columns if found.kind != PHASES else None)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(page if isinstance(page, bytes) else page.encode())
     yield Finished(path)
+
+
+def look_again(source: Micrograph | OnDisk, model: str, config: SegmentConfig, draws: int) -> Job[Columns]:
+    """Say how sure numbers are; see `napari_microcnn.sureness_of_image`; runs in the worker."""
+    from napari_microcnn.batch import sureness_of_image
+
+    yield from sureness_of_image(opened(source), model, config, draws=draws)
