@@ -44,6 +44,7 @@ class LargeSection(QWidget):
         self.results = FolderChoice("large images")
         self.always = QCheckBox("Smaller images too")
         self._layers: list[Any] = []
+        self._stored: list[Any] | None = None
         self._output: Path | None = None
         self._last: Event | None = None
         self._image: Image | None = None
@@ -62,7 +63,7 @@ class LargeSection(QWidget):
         """Start."""
         stem = source.name.replace("/", "_")
         self._output = self.results.folder / f"{stem}.ome.zarr"
-        self._layers, self._last, self._image = [], None, image
+        self._layers, self._stored, self._last, self._image = [], None, None, image
         self._dock.start(
             partial(
                 tasks.segment_large_image, source, model.path, model.reference, config, self._output, in_view(image)
@@ -86,8 +87,7 @@ class LargeSection(QWidget):
         """Show what was written by now."""
         if self._last is None:
             return
-        if not self._layers:
-            self._open()
+        self._open()
         for layer in self._layers:
             if layer in self._dock.viewer.layers and layer.visible:
                 layer.refresh(extent=False, thumbnail=False)
@@ -97,21 +97,24 @@ class LargeSection(QWidget):
         elif isinstance(last, Progress):
             self._dock.say(f"{last.message}, {last.done} of {last.total}")
 
-    def _open(self) -> None:
+    def _open(self, most: int = 1) -> None:
+        """Add a layer that is missing, no more at once: napari takes a while to make each."""
         from napari_microcnn.ui.reader import masks_in
 
         viewer, image, name = self._dock.viewer, self._image, self._output.name
+        if self._stored is None:
+            self._stored = masks_in(self._output)
+            for old in [layer for layer in viewer.layers if layer.metadata.get(layers.KEY, {}).get("stored") == name]:
+                viewer.layers.remove(old)
         place = layers.placed_like(image) if image in viewer.layers else {}
-        for old in [layer for layer in viewer.layers if layer.metadata.get(layers.KEY, {}).get("stored") == name]:
-            viewer.layers.remove(old)
-        for data, about, _ in masks_in(self._output):
+        for data, about, _ in self._stored[len(self._layers) :][:most]:
             about["metadata"][layers.KEY]["stored"] = name
-            self._layers.append(viewer.add_labels(data, **{**about, **place, "visible": not self._layers}))
+            with layers.no_collection():
+                self._layers.append(viewer.add_labels(data, **{**about, **place, "visible": not self._layers}))
 
     def _show(self, found: tasks.LargeSegmented) -> list[Callable[[], None]]:
         def show() -> None:
-            if not self._layers:
-                self._open()
+            self._open(2)
             for layer in self._layers:
                 layer.visible = layer is self._layers[-1]  # the objects, if there are any
                 layer.refresh(extent=False)
