@@ -218,7 +218,8 @@ def test_how_sure_the_numbers_are(
     viewer.add_image(discs, name="discs")
     segment.run_button.click()
     finish(segment)
-    dock.options.labels.layer = viewer.layers["discs objects"]
+    assert dock.options.labels.layer is viewer.layers["discs objects"]
+    assert dock.options.labels.findText("discs outlines") < 0
     assert dock.options.kind.currentText() == "Particles or pores"
     dock.sure.draws.setValue(2)
     dock.sure.button.click()

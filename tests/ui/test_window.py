@@ -110,8 +110,11 @@ def test_the_window_opens_files(
     path = tmp_path / "mine.tif"
     tifffile.imwrite(path, np.zeros((4, 5), np.uint8))
     monkeypatch.setattr("napari.Viewer", lambda **_: make_napari_viewer())
-    viewer = open_window([str(path)])
-    assert [layer.name for layer in viewer.layers] == ["mine"]
+    measured = tmp_path / "measured.tif"
+    tifffile.imwrite(measured, np.zeros((4, 5), np.uint8), imagej=True, resolution=(2, 2), metadata={"unit": "um"})
+    viewer = open_window([str(path), str(measured)])
+    assert [layer.name for layer in viewer.layers] == ["mine", "measured"]
+    assert tuple(viewer.layers["measured"].scale) == (0.5, 0.5)
     qtbot.wait(400)
 
 

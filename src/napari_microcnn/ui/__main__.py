@@ -9,6 +9,8 @@ import napari
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QTabWidget
 
+from napari_microcnn.ui.reader import get_reader
+
 PLUGIN = "napari-microcnn"
 DOCKS = (
     "Synthesize",
@@ -36,9 +38,10 @@ def open_window(files: Sequence[str]) -> napari.Viewer:
     """
     viewer = napari.Viewer(title="napari-microcnn")
     docks = {name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[0] for name in DOCKS}
-    if files:
-        viewer.open(list(files), stack=False)
-    else:
+    for file in files:
+        # Of several readers napari takes its own, which knows no pixel sizes.
+        viewer.open(file, plugin=PLUGIN if get_reader(file) is not None else "napari")
+    if not files:
         viewer.open_sample(PLUGIN, "nanoporous")
     # Upright tabs: side by side at the foot, nine names would be cut to a letter or two.
     docks["Segment"].window().setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)

@@ -135,10 +135,11 @@ class MeasureDock(Dock):
         if self.measured is not None:
             hidden = " Its many intersections are a hidden layer." if len(self.measured.points) > MANY else ""
             objects = len(self.measured.table["label"])
-            what = "classes" if self.measured.kind == PHASES else "objects"
+            phases = self.measured.kind == PHASES
+            what, how = ("classes", "to paint with its class") if phases else ("objects", "to see the object")
             fields = self.measured.settings["fields"]
             pooled = f", and the numbers of {fields} fields together" if fields > 1 else ""
-            self.inform(f"Measured {objects} {what}{pooled}. Click a row to see the object.{hidden}")
+            self.inform(f"Measured {objects} {what}{pooled}. Click a row {how}.{hidden}")
 
     def _give_features(self) -> None:
         if self._there() and self.measured is not None and self._layer.ndim == 2:

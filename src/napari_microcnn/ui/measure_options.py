@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -19,6 +20,9 @@ from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, PHASES, Order, Origin
 
 KINDS = {"Grains (ASTM E112)": GRAINS, "Particles or pores": PARTICLES, "Phases (class map)": PHASES}
+_NUMBERED = {"grains": GRAINS, "objects": PARTICLES}
+"""What layers of these roles hold."""
+_AIDS = ("preview", "outlines", "boundaries")
 _VIEW, _ALL = "the one in view", "all planes and layers like it, pooled"
 _FOUND, _JOINED, _OWN = "as they were found", "join grains across marks", "marked areas are grains"
 
@@ -34,7 +38,7 @@ class MeasureOptions(QWidget):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
-        self.labels = LayerChoice(viewer, Labels, "Run Segment first, or open labels")
+        self.labels = LayerChoice(viewer, Labels, "Run Segment first, or open labels", without=_AIDS)
         self.kind, self.fields, self.twins = QComboBox(), QComboBox(), QComboBox()
         self.kind.addItems(list(KINDS))
         self.fields.addItems([_VIEW, _ALL])
@@ -70,6 +74,7 @@ class MeasureOptions(QWidget):
         self.twins.currentTextChanged.connect(lambda text: self.marks.setEnabled(text != _FOUND))
         self.marks.setEnabled(False)
         self.labels.layer_changed.connect(self._propose)
+        viewer.layers.events.inserted.connect(self._offer)
         self._propose()
         self._follow()
 
@@ -81,9 +86,14 @@ class MeasureOptions(QWidget):
     def _propose(self) -> None:
         """Take a class map for phases, and what Segment numbered for grains or particles."""
         role = None if self.labels.layer is None else layers.find_role(self.labels.layer)
-        kind = {"classes": PHASES, "grains": GRAINS, "objects": PARTICLES}.get(role or "")
+        kind = PHASES if role == "classes" else _NUMBERED.get(role or "")
         if kind is not None:
             self.kind.setCurrentIndex(list(KINDS.values()).index(kind))
+
+    def _offer(self, event: Any) -> None:
+        """Choose what Segment has just numbered."""
+        if isinstance(event.value, Labels) and layers.find_role(event.value) in _NUMBERED:
+            self.labels.layer = event.value
 
     def order(self) -> tuple[Order, Labels, tuple[int, ...]]:
         """Return what to measure, the layer of it that is in view, and its plane.

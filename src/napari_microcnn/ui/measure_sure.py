@@ -22,6 +22,7 @@ _HINT = (
     "Finds all numbers again with outlines a pixel farther in and out, with thresholds 0.1 lower and higher, and from "
     "other sides of the image: the spread says what a number owes to chance."
 )
+_NAME, _NUMBER, _TWO_LINES = 108, 54, 36
 
 
 class SureSection(QWidget):
@@ -44,6 +45,8 @@ class SureSection(QWidget):
         self.button = QPushButton("Look again")
         self.table = ObjectTable()
         self.table.setVisible(False)
+        self.table.horizontalHeader().setDefaultSectionSize(_NUMBER)
+        self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES)
         row = QHBoxLayout()
         row.addWidget(QLabel("Looks"))
         row.addWidget(self.draws)
@@ -86,4 +89,5 @@ class SureSection(QWidget):
         first = {"quantity": names, **{name: found[name] for name in ("value", "mean", "spread")}}
         self.table.objects.set_columns({**first, **{name: found[name] for name in found if name not in first}})
         self.table.setVisible(True)
+        self.table.setColumnWidth(0, _NAME)
         self._dock.inform(f"Looked {self.draws.value()} times; the spread of every number is in the table.")
