@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_microcnn import device
-from napari_microcnn.batch import files
+from napari_microcnn.batch import files, large
 from napari_microcnn.cli import main
 from napari_microcnn.io.multiscale import open_multiscale
 from napari_microcnn.io.read import read_labels
@@ -75,3 +75,20 @@ def test_replay_says_that_it_repeats_nothing_so_large(pictures: Path, model: Pat
     assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
     assert main(["replay", str(tmp_path / "p0.json")]) == 2
     assert "segmented block by block, which is not repeated in memory" in capsys.readouterr().err
+
+
+def test_a_run_killed_while_it_measures_only_measures_again(
+    pictures: Path, model: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    image, out = pictures / "images" / "p0.tif", tmp_path / "results"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(large, "measure_objects", killed)
+        assert segment(out, model, image, "--large") != 0
+    assert not (out / "p0.json").exists()
+    monkeypatch.setattr("napari_microcnn.predict.tiles.TilePredictor.tiles", None)
+    assert segment(out, model, image, "--large") == 0
+    assert sorted(path.name for path in out.iterdir()) == ["p0.csv", "p0.json", "p0.ome.zarr"]

@@ -25,7 +25,7 @@ from napari_microcnn.measure.summary import summarise
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model
 from napari_microcnn.predict.gap import domain_gap
-from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, segment_large
+from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, begin_large, forget_work
 
 _BOX = ("top", "bottom", "left", "right")
 
@@ -67,7 +67,7 @@ def segment_large_file(
     stem = stem or stem_of(source)
     check_replaceable(folder, stem)
     output = folder / f"{stem}{SUFFIX}"
-    with closing(segment_large(micrograph, model, settings, output, first=first)) as job:
+    with closing(begin_large(micrograph, model, settings, output, first=first)) as job:
         for event in job:
             if isinstance(event, Finished):
                 result = event.result
@@ -83,7 +83,9 @@ def segment_large_file(
     hashes = {f"{output.name}/zarr.json": file_sha256(output / "zarr.json")}
     record = told | {"files": [output.name, *writers], "sha256": hashes}
     writers[f"{stem}.json"] = partial(write_json_to, content=record)
-    return [output, *write_all(folder, writers)]
+    written = write_all(folder, writers)
+    forget_work(output)
+    return [output, *written]
 
 
 def _measured(result: LargeSegmentation) -> Table | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.windows import Box
 from napari_microcnn.events import Finished, Job, Notice
+from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.blocks import content_key
 from napari_microcnn.io.errors import WriteError
 from napari_microcnn.io.multiscale import create_multiscale, open_multiscale, read_ome_zarr
@@ -113,7 +114,26 @@ def segment_large(
     ValueError
         If the output exists, was begun in another way, or cannot be written, or if the image cannot be read.
     """
-    config, output = config or SegmentConfig(), Path(output)
+    output = Path(output)
+    for event in begin_large(source, model, config, output, first=first):
+        if isinstance(event, Finished):
+            forget_work(output)
+        yield event
+
+
+def begin_large(
+    source: Micrograph | str | Path,
+    model: Model | str | Path,
+    config: SegmentConfig | None,
+    output: Path,
+    *,
+    first: tuple[slice, slice] | None = None,
+) -> Job[LargeSegmentation]:
+    """Do as `segment_large`, but keep the work until `forget_work`: until then the same call gives the result again.
+
+    So nothing is lost when whatever is made of the result is interrupted.
+    """
+    config = config or SegmentConfig()
     if config.keep_probabilities or config.keep_uncertainty:
         raise ValueError(
             "Probabilities and uncertainty of an image that does not fit into memory are not kept; leave them out."
@@ -129,26 +149,7 @@ def segment_large(
     if scratch.resumed:
         yield Notice("Going on where this was interrupted.")
     tile, block = _sides(scratch, predictor, micrograph)
-    if "output" not in scratch:
-        if output.exists():  # created, but killed before that was noted
-            shutil.rmtree(output)
-        create_multiscale(
-            output,
-            (*micrograph.stack_shape, *micrograph.plane_shape),
-            block,
-            micrograph.axes.removesuffix("C"),
-            micrograph.calibration,
-            name=f"{micrograph.name} classes",
-            labels=(OBJECTS,) if rule is not None else (),
-            about={
-                "napari-microcnn": {
-                    "version": version("napari-microcnn"),
-                    "model": model.sha256,
-                    "classes": [entry.model_dump() for entry in model.classes],
-                }
-            },
-        )
-        scratch.note("output")
+    _create(output, scratch, micrograph, model, block, objects=rule is not None)
     classes, labels = open_multiscale(output, "r+")
     near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
     work = Work(
@@ -159,9 +160,17 @@ def segment_large(
         names.append(".".join(map(str, ("plane", *index))))
         if f"{names[-1]}-classes" not in scratch:
             yield from LargePlane(work, index, plane).run()
-    result = _result(work, names, output)
-    scratch.remove()
-    yield Finished(result)
+    yield Finished(_result(work, names, output))
+
+
+def forget_work(output: Path) -> None:
+    """Delete what a finished `begin_large` keeps."""
+    folder = unfinished_folder(output)
+    over = folder.with_name(f"{folder.name}.over")
+    with telling(folder):
+        shutil.rmtree(over, ignore_errors=True)
+        folder.rename(over)  # at once: half of it would be taken for other work
+        shutil.rmtree(over)
 
 
 def open_lazily(path: Path) -> Micrograph:
@@ -180,12 +189,44 @@ def unfinished_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
+def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model, block: int, *, objects: bool) -> None:
+    """Create the output, unless it is there."""
+    if "output" in scratch:
+        return
+    if "begun" in scratch:  # but killed before it was complete
+        shutil.rmtree(output, ignore_errors=True)
+    elif output.exists():
+        raise ValueError(_there_already(output))
+    scratch.note("begun")
+    create_multiscale(
+        output,
+        (*micrograph.stack_shape, *micrograph.plane_shape),
+        block,
+        micrograph.axes.removesuffix("C"),
+        micrograph.calibration,
+        name=f"{micrograph.name} classes",
+        labels=(OBJECTS,) if objects else (),
+        about={
+            "napari-microcnn": {
+                "version": version("napari-microcnn"),
+                "model": model.sha256,
+                "classes": [entry.model_dump() for entry in model.classes],
+            }
+        },
+    )
+    scratch.note("output")
+
+
+def _there_already(output: Path) -> str:
+    return f"{output} is there already; choose another name, or delete it first."
+
+
 def _scratch(
     micrograph: Micrograph, model: Model, config: SegmentConfig, predictor: TilePredictor, output: Path
 ) -> Scratch:
     folder = unfinished_folder(output)
     if output.exists() and not folder.exists():
-        raise ValueError(f"{output} is there already; choose another name, or delete it first.")
+        raise ValueError(_there_already(output))
     header = {
         "version": version("napari-microcnn"),
         "input": describe_input(micrograph),
