@@ -93,6 +93,49 @@ def test_the_model_must_be_the_same(record: Path, model: Path, capsys: pytest.Ca
     assert "weights differ" in err
 
 
+def test_other_settings_and_numbers_are_told(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(record.read_text(encoding="utf-8"))
+    del told["settings"]["orientations"]
+    told["settings"]["glow"] = 3
+    told["results"]["objects"] += 1
+    record.write_text(json.dumps(told), encoding="utf-8")
+    table = record.with_name("p0.csv")
+    table.write_text(table.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8")
+    code, out, _ = replayed(record, capsys)
+    assert code == 2
+    assert "the setting glow is none of this version" in out
+    assert "the setting orientations is new" in out
+    assert "numbers in the record are others: objects." in out
+    assert "p0.csv: 1 of" in out
+
+
+@pytest.mark.parametrize("kind", ["particles", "sureness"])
+def test_measurements_are_repeated(
+    pictures: Path, model: Path, record: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    table = pictures / "measured" / "m.csv"
+    if kind == "sureness":
+        image = pictures / "images" / "p0.tif"
+        words = ["measure", kind, str(image), "--model", str(model), "--draws", "2", "--device", "cpu"]
+        told = table.with_suffix(".json")
+    else:
+        image = record.with_name("p0_labels.tif")
+        words, told = ["measure", kind, str(image), "--sureness"], table.with_name("m_summary.json")
+    assert main([*words, "-o", str(table)]) == 0
+    before = table.read_bytes()
+    assert replayed(told, capsys)[:2] == (0, f"{told.name}: the same, number for number.\n")
+    assert table.read_bytes() == before
+    table.write_text(table.read_text(encoding="utf-8").replace("0.", "7.", 1), encoding="utf-8")
+    code, out, err = replayed(told, capsys)
+    assert code == 2
+    assert "m.csv: 1 of" in out
+    assert "not the same" in err
+    tifffile.imwrite(image, tifffile.imread(image)[:30])
+    code, _, err = replayed(told, capsys)
+    assert code == 2
+    assert "is not what was measured" in err
+
+
 def test_other_versions_and_devices_are_told(record: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     told = json.loads(record.read_text(encoding="utf-8"))
     told["versions"]["torch"] = "1.0"

@@ -79,9 +79,9 @@ measure.app.command("sureness", help="How sure the numbers of micrographs are: o
     sureness.sureness
 )
 app.add_typer(measure.app, name="measure", help="Measure label images or class maps.")
-app.command("replay", help="Repeat what a JSON file of segment tells, and say whether the result is the same.")(
-    replay.replay
-)
+app.command(
+    "replay", help="Repeat what a JSON file of segment or measure tells, and say whether the result is the same."
+)(replay.replay)
 app.add_typer(models.app, name="models", help="List and describe models.")
 
 

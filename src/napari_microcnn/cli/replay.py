@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from napari_microcnn.cli.replay_measure import MEASURE, differences_of_measurement, different_values
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.cli.segment import segment_micrograph
 from napari_microcnn.config import SegmentConfig
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
 
 def replay(
-    record: Annotated[Path, typer.Argument(metavar="FILE.json", help="What `segment` wrote beside its results.")],
+    record: Annotated[
+        Path, typer.Argument(metavar="FILE.json", help="What `segment` or `measure` wrote beside its results.")
+    ],
     image: Annotated[
         Path | None, typer.Option("--input", help="The micrograph, where it is no longer at its place.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The model, where it is no longer at its place.")] = None,
 ) -> None:
-    """Repeat what a JSON file of `segment` tells, and say whether the result is the same.
+    """Repeat what a JSON file of `segment` or `measure` tells, and say whether the result is the same.
 
     ``batch.json`` repeats every image of a batch. What is made stays in no folder.
 
@@ -43,6 +46,9 @@ def replay(
     told = read_record(record)
     if not told:
         raise ValueError(f"{record} does not say how results of napari-microcnn were made; name STEM.json.")
+    if told.get("command", "").startswith(MEASURE):
+        _replay_measurement(told, record)
+        return
     names = told.get("records")
     if names is not None and image is not None:
         raise ValueError(f"{record} tells of {len(names)} images; --input goes with the JSON file of one of them.")
@@ -50,6 +56,16 @@ def replay(
     differing = [path for path in paths if not _is_same(path, image, model)]
     if differing:
         raise ValueError(f"{len(differing)} of {len(paths)} not the same: {', '.join(path.name for path in differing)}")
+
+
+def _replay_measurement(told: Mapping[str, Any], record: Path) -> None:
+    """Measure again and print what was found."""
+    differences = list(differences_of_measurement(told, record))
+    for line in (*_other_circumstances(told), *differences):
+        typer.echo(f"{record.name}: {line}")
+    if differences:
+        raise ValueError(f"{record.name} is not the same.")
+    typer.echo(f"{record.name}: the same, number for number.")
 
 
 def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
@@ -125,9 +141,14 @@ def _settings(told: Mapping[str, Any], others: list[str]) -> SegmentConfig:
     """Return the settings with what ``"auto"`` meant; another device is noted in `others`."""
     from napari_microcnn.device import resolve_device
 
+    known = {name: value for name, value in told["settings"].items() if name in SegmentConfig.model_fields}
+    others += [f"the setting {name} is none of this version." for name in told["settings"] if name not in known]
+    others += [
+        f"the setting {name} is new; its default is taken." for name in SegmentConfig.model_fields if name not in known
+    ]
     computed = told.get("computed") or {}
     wanted = computed.get("device", "cpu")
-    settings = {**told["settings"], "precision": computed.get("precision", told["settings"]["precision"])}
+    settings = {**known, "precision": computed.get("precision", known.get("precision", "auto"))}
     try:
         resolve_device(wanted)
     except ValueError:
@@ -164,11 +185,11 @@ def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]
         touched = "" if hashes.get(name) in (None, file_sha256(file)) else " The file was changed since it was written."
         if kind in RESULTS:
             yield from (other + touched for other in _other_pixels(file, new / f"{made.stem}_{kind}.tif"))
-        elif name.endswith(".csv") and file.read_bytes() != (new / f"{made.stem}.csv").read_bytes():
-            yield f"{name}: other measurements.{touched}"
-    again = read_record(made).get("results")
-    if "results" in told and plain(told["results"]) != again:
-        yield "the numbers in the record are others."
+        elif name.endswith(".csv"):
+            yield from (other + touched for other in different_values(file, new / f"{made.stem}.csv"))
+    then, again = plain(told.get("results") or {}), read_record(made).get("results") or {}
+    if others := [key for key in then if then[key] != again.get(key)]:
+        yield f"{len(others)} of {len(then)} numbers in the record are others: {', '.join(others)}."
 
 
 def _other_pixels(old: Path, new: Path) -> Iterator[str]:
