@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,19 @@ def test_closing_keeps_what_is_done(files: list[Path], model: Model, tmp_path: P
         "i0.tif: done before, in the same way."
     ]
     assert again[-1].result.written[files[0]] == []
+
+
+def test_all_images_together(files: list[Path], model: Model, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    result_of(segment_files([files[0], files[2]], output, model, CPU))
+    told = json.loads((output / "batch.json").read_text(encoding="utf-8"))
+    found = told["overall"]["area_fraction_bright"]
+    values = [json.loads((output / f"i{n}.json").read_text())["results"]["area_fraction_bright"] for n in (0, 2)]
+    assert found["mean"] == pytest.approx(np.mean(values))
+    # t of 95 % for two values is 12.706, and their standard deviation |a - b| / sqrt(2).
+    assert found["high"] - found["mean"] == pytest.approx(12.706 * abs(values[0] - values[1]) / 2, rel=1e-3)
+    assert not any(name.endswith("_low") for name in told["overall"])
+    assert "All images together" in (output / "batch.html").read_text(encoding="utf-8")
 
 
 def test_pages_that_are_missing_are_made(files: list[Path], model: Model, tmp_path: Path) -> None:

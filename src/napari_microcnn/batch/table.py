@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
 
 from napari_microcnn.io.export import write_all
 from napari_microcnn.io.page import page_of
@@ -18,6 +22,8 @@ from napari_microcnn.io.write import write_json_to, write_table_to
 BATCH = "batch"
 """Stem of the files that tell about all images."""
 
+_OF_ONE = ("fields", "relative_accuracy")
+"""How the numbers begin that say something of one image alone."""
 _SHARED = ("software", "versions", "python", "platform", "model", "settings", "seed")
 
 
@@ -57,7 +63,8 @@ def write_batch(folder: Path, files: Sequence[Path], failed: Mapping[Path, str])
         "failed": {path.name: reason for path, reason in failed.items()},
         "records": [f"{stem_of(path)}.json" for path, record in records.items() if record],
     }
-    page = _page(columns, records)
+    told["overall"] = overall = _overall([record.get("results", {}) for record in done])
+    page = _page(columns, records, overall)
     return write_all(
         folder,
         {
@@ -82,19 +89,57 @@ def _columns(records: Mapping[Path, Mapping[str, Any]], failed: Mapping[Path, st
     }
 
 
+def _overall(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return of every number that several images have: how many have it, mean, standard deviation, 95 % interval.
+
+    The mean of fields with t s / sqrt(n), as ASTM E112 and E562 ask for; %RA is half of the interval in percent.
+    """
+    found = {}
+    for name in dict.fromkeys(name for one in results for name in one):
+        if name.endswith(("_low", "_high")) or name.startswith(_OF_ONE):
+            continue
+        given = [one[name] for one in results if isinstance(one.get(name), int | float)]
+        values = np.array([value for value in given if math.isfinite(value)], float)
+        if len(values) < 2:
+            continue
+        mean, spread = float(values.mean()), float(values.std(ddof=1))
+        margin = float(student.ppf(0.975, len(values) - 1)) * spread / math.sqrt(len(values))
+        found[name] = {"images": len(values), "mean": mean, "std": spread, "low": mean - margin, "high": mean + margin}
+        if mean:
+            found[name]["relative_accuracy_percent"] = 100 * margin / abs(mean)
+    return found
+
+
 def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def _page(columns: Mapping[str, Sequence[Any]], records: Mapping[Path, Mapping[str, Any]]) -> str:
-    """Return the table as a page; images with a page of their own are linked to it."""
+def _page(
+    columns: Mapping[str, Sequence[Any]],
+    records: Mapping[Path, Mapping[str, Any]],
+    overall: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return the tables as a page; images with a page of their own are linked to it."""
     heads = "".join(f"<th>{escape(' / '.join(part for part in spoken(name) if part))}</th>" for name in columns)
     rows = []
     for record, (path, *cells) in zip(records.values(), zip(*columns.values(), strict=True), strict=True):
-        link = next((name for name in record.get("files", ()) if name.endswith(".html")), None)
+        link = next((name for name in record.get("files", ()) if name.endswith((".html", ".pdf"))), None)
         first = f'<a href="{escape(link)}">{escape(path)}</a>' if link else escape(path)
         rows.append(f"<tr><td>{first}</td>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     done = sum(bool(record) for record in records.values())
     title = f"{done} of {len(records)} images segmented"
     table = f'<div style="overflow-x:auto"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
-    return page_of(title, [f"<h1>{title}</h1>", table])
+    together = [f"<h2>All images together</h2>{_together(overall)}<h2>Image by image</h2>"] if overall else []
+    return page_of(title, [f"<h1>{title}</h1>", *together, table])
+
+
+def _together(overall: Mapping[str, Mapping[str, float]]) -> str:
+    heads = ("", "mean", "unit", "95 % interval", "standard deviation", "%RA", "images")
+    rows = []
+    for name, one in overall.items():
+        words, unit = spoken(name)
+        accuracy = f"{one['relative_accuracy_percent']:.3g}" if "relative_accuracy_percent" in one else ""
+        between = f"{one['low']:.4g} to {one['high']:.4g}"
+        cells = (words, f"{one['mean']:.4g}", unit, between, f"{one['std']:.3g}", accuracy, str(one["images"]))
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(rows)}</table>"
