@@ -46,6 +46,7 @@ def test_the_dock_writes_what_the_command_line_writes(
     dock.batch.button.click()
     finish(dock)
     assert told == []
+    assert dock.noticed == ""  # two hundred remarks would bury the buttons
     assert "2 of 3 images" in dock.status.text()
     assert "p1.tif" in dock.batch.told.text()
     assert dock.batch.open_button.isEnabled()

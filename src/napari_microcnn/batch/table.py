@@ -120,6 +120,9 @@ def _page(
     overall: Mapping[str, Mapping[str, float]],
 ) -> str:
     """Return the tables as a page; images with a page of their own are linked to it."""
+    # Ends of intervals and hashes are in the table that computers read; here they would hide the numbers.
+    ends = {f"{name}{end}" for name in columns for end in ("_low", "_high")} | {"sha256"}
+    columns = {name: [_short(cell) for cell in column] for name, column in columns.items() if name not in ends}
     heads = "".join(f"<th>{escape(' / '.join(part for part in spoken(name) if part))}</th>" for name in columns)
     rows = []
     for record, (path, *cells) in zip(records.values(), zip(*columns.values(), strict=True), strict=True):
@@ -131,6 +134,15 @@ def _page(
     table = f'<div style="overflow-x:auto"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
     together = [f"<h2>All images together</h2>{_together(overall)}<h2>Image by image</h2>"] if overall else []
     return page_of(title, [f"<h1>{title}</h1>", *together, table])
+
+
+def _short(cell: str) -> str:
+    """Return a number with the digits that people read; anything else as it is."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return cell if number.is_integer() else f"{number:.4g}"
 
 
 def _together(overall: Mapping[str, Mapping[str, float]]) -> str:

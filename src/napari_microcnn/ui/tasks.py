@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
-from napari_microcnn.events import Change, EpochDone, Finished, ImageAdded, Job, PreviewDone
+from napari_microcnn.events import Alive, Change, EpochDone, FileDone, Finished, ImageAdded, Job, Notice, PreviewDone
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
@@ -121,11 +121,15 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
 def segment_folder(
     images: Path, results: Path, model: Path, called: str, config: SegmentConfig, pages: Sequence[str]
 ) -> Job[Batch]:
-    """Segment the images of a folder; see `napari_microcnn.segment_files`."""
+    """Segment the images of a folder, without remarks on each of them; see `napari_microcnn.segment_files`."""
     from napari_microcnn.batch import segment_files
     from napari_microcnn.io.inputs import micrographs_in
 
-    yield from segment_files(micrographs_in(images), results, model, config, called=called, pages=pages)
+    through = False
+    with closing(segment_files(micrographs_in(images), results, model, config, called=called, pages=pages)) as job:
+        for event in job:
+            through = through or (isinstance(event, FileDone) and event.number == event.total)
+            yield Alive() if isinstance(event, Notice) and not through else event
 
 
 def _measured(found: Any, calibration: Calibration | None) -> Segmented:
