@@ -25,6 +25,7 @@ from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import check_replaceable, is_done
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.large import open_lazily
 from napari_microcnn.predict.segment import segment
 
 _Step = Generator[Event, None, list[Path]]
@@ -69,12 +70,15 @@ class _Run:
         """Segment a file, unless that was done, and return what was written."""
         check_replaceable(self.folder, stem_of(path))
         micrograph = read_micrograph(path)
+        large = self.large or is_too_large(micrograph.plane_shape, micrograph.stack_shape)
+        if large:
+            micrograph = open_lazily(path)
         micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
         made_by = {"input": describe_input(micrograph), **self.made_by}
         if not self.formats and is_done(self.folder, stem_of(path), made_by, [f".{kind}" for kind in self.pages]):
             yield Notice("done before, in the same way.")
             return []
-        if self.large or is_too_large(micrograph.plane_shape, micrograph.stack_shape):
+        if large:
             return (yield from self._do_large(micrograph, path))
         result = yield from _result(segment(micrograph, self.model, self.settings))
         job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats)

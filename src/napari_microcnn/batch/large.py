@@ -11,6 +11,7 @@ from typing import Any
 import dask.array as da
 
 from napari_microcnn.config import SegmentConfig
+from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Finished, Notice, Progress
 from napari_microcnn.io.export import write_all
 from napari_microcnn.io.multiscale import SUFFIX
@@ -74,6 +75,7 @@ def segment_large_file(
             else:
                 yield event
     yield Progress(0, 1, "Measuring")
+    give_back_memory()
     table = _measured(result)
     gap = domain_gap(micrograph, model, settings, result.views[len(result.views) // 2][0])
     if gap.light != "green":
