@@ -6,7 +6,8 @@ below ``labels``. Every level has every second row and column of the one before:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ from napari_microcnn.micrograph import Calibration, Micrograph
 SUFFIX = ".ome.zarr"
 _COARSEST = 512
 """The smallest level has no longer side, in pixels, so that a viewer shows it at once."""
+
+_LARGEST_CHUNK, _MOST_CHUNKS = 1 << 30, 10_000_000
+"""Bytes that are decoded at once, and pieces, at most."""
+_DECODERS = {
+    "bytes", "transpose", "sharding_indexed", "blosc", "gzip", "zlib", "zstd", "lz4", "bz2", "lzma", "crc32c", "crc32",
+    "delta", "shuffle", "packbits",
+}  # fmt: skip
+"""What is decoded; others, such as pickle, may run what they like."""
 
 _UNITS = {
     "pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "mm": "millimeter", "cm": "centimeter",
@@ -42,7 +51,9 @@ class MultiscaleImage:
     """
 
     def __init__(self, group: Store) -> None:
-        self.levels = [group[str(level)] for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))]
+        self.levels = [
+            _checked(group[str(level)]) for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))
+        ]
 
     def __setitem__(self, region: tuple[int | slice, ...], values: NDArray[Any]) -> None:
         """Write a region, two slices behind the indices of the plane, into all levels.
@@ -210,7 +221,7 @@ def read_levels(path: Path) -> list[Micrograph]:
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
         levels = []
         for level in image["datasets"]:
-            stored: Any = da.from_zarr(root[level["path"]])  # type: ignore[no-untyped-call]
+            stored: Any = da.from_zarr(_checked(root[level["path"]]))  # type: ignore[no-untyped-call]
             scale = next(one["scale"] for one in level["coordinateTransformations"] if one["type"] == "scale")
             if not len(axes) == stored.ndim == len(scale):
                 raise ValueError("axes, array and scale differ")
@@ -225,6 +236,41 @@ def read_levels(path: Path) -> list[Micrograph]:
     if not levels:
         raise ReadError(f"{path.name} is an OME-Zarr without an image; save it again.")
     return levels
+
+
+def _checked(array: Store) -> Store:
+    """Return an array if reading it runs nothing but known decoders and takes memory as promised.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    chunk = math.prod(array.chunks) * array.dtype.itemsize
+    count = math.prod(-(-length // part) for length, part in zip(array.shape, array.chunks, strict=True))
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"its pixels are {array.dtype}")
+    if chunk > _LARGEST_CHUNK or count > _MOST_CHUNKS:
+        raise ValueError(f"it has {count} pieces of {chunk} bytes")
+    described = array.metadata.to_dict()
+    parts = (described.get("codecs"), described.get("filters"), described.get("compressor"))
+    if unknown := set(_decoders(parts)) - _DECODERS:
+        raise ValueError(f"it is compressed with {', '.join(sorted(unknown))}")
+    return array
+
+
+def _decoders(described: Any) -> Iterator[str]:
+    """Yield the names of all decoders in a description, those within shards too."""
+    if isinstance(described, dict):
+        name = described.get("name", described.get("id"))
+        if name is not None:
+            yield str(name)
+        yield from _decoders(list(described.values()))
+    elif isinstance(described, (list, tuple)):
+        for part in described:
+            yield from _decoders(part)
+    elif hasattr(described, "get_config"):
+        yield from _decoders(described.get_config())
 
 
 def _arranged(pixels: Any, letters: str) -> tuple[Any, str]:
