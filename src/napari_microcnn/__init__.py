@@ -74,6 +74,8 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.measure.regions import remove_regions as remove_regions
     from napari_microcnn.measure.segments import find_segments as find_segments
     from napari_microcnn.measure.shapes import measure_shapes as measure_shapes
+    from napari_microcnn.measure.twins import with_twins as with_twins
+    from napari_microcnn.measure.twins import without_twin_boundaries as without_twin_boundaries
     from napari_microcnn.micrograph import Calibration as Calibration
     from napari_microcnn.micrograph import Micrograph as Micrograph
     from napari_microcnn.models import Classifier as Classifier
@@ -151,6 +153,8 @@ _HOME = {
     "grain_size": "measure.grain_size",
     "particle_statistics": "measure.particles",
     "phase_statistics": "measure.phase_statistics",
+    "with_twins": "measure.twins",
+    "without_twin_boundaries": "measure.twins",
     "find_segments": "measure.segments",
     "domain_gap": "predict.gap",
     "look_like": "predict.resemblance",
