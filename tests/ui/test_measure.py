@@ -121,6 +121,9 @@ def test_table_is_saved_as_shown(measured: MeasureDock, finish: Callable[[Any], 
         areas = [float(row["area_um2"]) for row in csv.DictReader(file)]
     assert areas == sorted(areas)
     assert (tmp_path / "t_summary.json").is_file()
+    measured.save(tmp_path / "t.pdf")
+    finish(measured)
+    assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_particles_of_a_stack_are_those_in_view(viewer: Any, dock: MeasureDock, finish: Callable[[Any], None]) -> None:
