@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.data.windows import Box, split
+from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Progress
 from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.predict.answer import nearest_places
@@ -95,6 +96,8 @@ class Canvas:
                 work(box)
                 yield Progress(number, len(blocks), message)
             self.scratch.save(full, **finish())
+            if len(blocks) > 1:
+                give_back_memory()
         return self.scratch.load(full)
 
 

@@ -263,8 +263,10 @@ def _result(work: Work, names: list[str], output: Path) -> LargeSegmentation:
     tables = [work.scratch.load(f"{name}-objects") for name in names] if work.labels is not None else []
     objects = None
     if tables:
-        objects = {"plane": np.repeat(np.arange(len(tables)), [len(table["label"]) for table in tables])}
-        objects |= {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+        objects = {
+            "plane": np.repeat(np.arange(len(tables), dtype=np.int32), [len(table["label"]) for table in tables])
+        }
+        objects |= tables[0] if len(tables) == 1 else {k: np.concatenate([one[k] for one in tables]) for k in tables[0]}
     counts = sum(work.scratch.load(f"{name}-classes")["counts"] for name in names)
     looked = [work.scratch.load(f"{name}-views") for name in names]
     return LargeSegmentation(

@@ -71,7 +71,7 @@ class GrainCloser:
     def _find_cores(self) -> Generator[Event, None, Columns]:
         """Number the cores, and what is left of them when they are thinned."""
         whole, parts = SeamLabels(self._canvas.shape[1]), SeamLabels(self._canvas.shape[1])
-        owners = [np.zeros(1, np.int64)]
+        owners = [np.zeros(1, np.int32)]
 
         def work(box: Box) -> None:
             outer, core = self._canvas.grown(box, _MARGIN)
@@ -79,14 +79,14 @@ class GrainCloser:
             thin = ndimage.maximum_filter(level, NECK, mode="nearest")[core] < _LIMIT
             first = parts.count
             one, other = whole.add(box, level[core] < _LIMIT), parts.add(box, thin)
-            owner = np.zeros(parts.count - first, np.int64)
+            owner = np.zeros(parts.count - first, np.int32)
             owner[other[thin] - first - 1] = one[thin]
             owners.append(owner)
             self._level[box.slices], self._whole[box.slices], self._parts[box.slices] = level[core], one, other
 
         def finish() -> Columns:
             wholes, divided = whole.merged(), parts.merged()
-            of_part = np.zeros(divided.count + 1, np.int64)
+            of_part = np.zeros(divided.count + 1, np.int32)
             of_part[divided.numbers] = wholes.numbers[np.concatenate(owners)]
             several = np.bincount(of_part, minlength=wholes.count + 1) > 1
             several[0] = False
@@ -200,7 +200,8 @@ class GrainCloser:
             ridge = ndimage.maximum_filter(np.asarray(self._level[outer.slices]), 3)[core]
             keys, strength = meeting(np.asarray(self.grown[beyond.slices]), ridge, *box.shape)
             pairs, place = np.unique(keys, return_inverse=True)
-            found.append((pairs, np.bincount(place, strength, len(pairs)), np.bincount(place, minlength=len(pairs))))
+            strengths, lengths = np.bincount(place, strength, len(pairs)), np.bincount(place, minlength=len(pairs))
+            found.append((pairs, strengths.astype(np.uint32), lengths.astype(np.uint32)))
 
         def finish() -> Columns:
             keys, strength, length = (np.concatenate(parts) for parts in zip(*found, strict=True))

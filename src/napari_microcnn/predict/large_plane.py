@@ -14,6 +14,7 @@ from napari_microcnn.data.databar import overlays_of
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.resampling import Resampled, sample_windows, zoomed_shape
 from napari_microcnn.data.windows import Box
+from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Notice, TileDone
 from napari_microcnn.io.multiscale import MultiscaleImage
 from napari_microcnn.micrograph import Pixels
@@ -62,6 +63,7 @@ class LargePlane:
         views = yield from self._views(seen)
         for number, (factor, limits) in enumerate(views):
             yield from self._predict(number, factor, limits, seen, len(views))
+        give_back_memory()  # what the network needed
         factors = [factor for factor, _ in views]
         beneath = self._view(0, factors[0]).array("classes", np.uint8)
         boundary = _Mean([self._view(n, f).array("boundary", np.float32) for n, f in enumerate(factors)])

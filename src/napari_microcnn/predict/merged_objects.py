@@ -23,8 +23,8 @@ class MergedObjects:
     def __init__(self, count: int) -> None:
         self._pixels = np.zeros(count + 1, np.int64)
         self._sums = np.zeros((2, count + 1), np.int64)
-        self._first = np.full((2, count + 1), np.iinfo(np.int64).max)
-        self._last = np.zeros((2, count + 1), np.int64)
+        self._first = np.full((2, count + 1), np.iinfo(np.int32).max, np.int32)
+        self._last = np.zeros((2, count + 1), np.int32)
 
     def add(self, box: Box, labels: NDArray[np.int32]) -> None:
         """Take the labels, (H, W), of a block."""
@@ -43,9 +43,9 @@ class MergedObjects:
             sums = np.bincount(flat, where, counted)[1:].astype(np.int64)
             self._sums[axis, ids] += sums + pixels * corner
         boxes = np.array(
-            [[part.start, part.stop] for found in ndimage.find_objects(local) for part in found], np.int64
+            [[part.start, part.stop] for found in ndimage.find_objects(local) for part in found], np.int32
         ).reshape(-1, 2, 2)
-        corner_of = np.array([box.top, box.left])
+        corner_of = np.array([box.top, box.left], np.int32)
         self._first[:, ids] = np.minimum(self._first[:, ids], (boxes[..., 0] + corner_of).T)
         self._last[:, ids] = np.maximum(self._last[:, ids], (boxes[..., 1] + corner_of).T)
 
@@ -54,7 +54,7 @@ class MergedObjects:
         ids = np.flatnonzero(self._pixels)
         centre = self._sums[:, ids] / self._pixels[ids]
         return {
-            "label": ids,
+            "label": ids.astype(np.int32),
             "pixels": self._pixels[ids],
             "row": centre[0],
             "column": centre[1],

@@ -65,7 +65,7 @@ class SeamLabels:
         self._row = 0
         self.count = 0
         self._first: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-        self._sizes: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
+        self._sizes: list[NDArray[np.int32]] = [np.zeros(1, np.int32)]
         self._pairs: list[NDArray[np.int64]] = [np.zeros((0, 2), np.int64)]
 
     def add(self, box: Box, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -90,7 +90,7 @@ class SeamLabels:
     def _note(self, box: Box, local: NDArray[np.int32], found: int) -> None:
         """Keep size and first pixel of every region of a block."""
         flat = local.ravel()
-        self._sizes.append(np.bincount(flat, minlength=found + 1)[1:].astype(np.int64))
+        self._sizes.append(np.bincount(flat, minlength=found + 1)[1:].astype(np.int32))
         places = np.flatnonzero(flat)[::-1]
         first = np.zeros(found + 1, np.int64)
         first[flat[places]] = places  # the last assignment counts: that of the first pixel
