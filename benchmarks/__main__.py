@@ -32,6 +32,7 @@ NAMES = (
     "strokes",
     "few_shot",
     "dense",
+    "fuzz",
     "autosave",
     "heartbeat",
     "live",

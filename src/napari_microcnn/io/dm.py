@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_microcnn.io.axes import normalise_axes
-from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.errors import ReadError
 from napari_microcnn.io.lengths import believed, length
 from napari_microcnn.micrograph import Micrograph
 
@@ -41,7 +41,7 @@ def read_dm(path: Path, name: str) -> Micrograph:
     try:
         with np.errstate(all="ignore"):  # it computes with whatever the file says
             signals: list[dict[str, Any]] = reader.file_reader(str(path))
-    except (*DAMAGED, OSError, KeyError, AttributeError, AssertionError, NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # RosettaSciIO's own errors have no other base, and their place changed with versions
         raise ReadError(f"{path.name} is a damaged or truncated DM file; copy or export it again.") from error
     for signal in signals:
         pixels, axes = np.asarray(signal["data"]), signal["axes"]

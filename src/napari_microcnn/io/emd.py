@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_microcnn.io.axes import normalise_axes
 from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.hdf5 import stored
 from napari_microcnn.io.lengths import believed, length
 from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 
@@ -37,8 +38,10 @@ def read_emd(path: Path, name: str) -> Micrograph:
     """
     try:
         with h5py.File(path, "r") as file:
-            found = _velox(file) or _ncem(file)
-    except (*DAMAGED, OSError, KeyError, RuntimeError, AttributeError) as error:
+            found = _velox(path, file) or _ncem(path, file)
+    except ReadError:
+        raise
+    except (*DAMAGED, OSError) as error:
         raise ReadError(f"{path.name} is a damaged or truncated EMD file; copy or export it again.") from error
     if found is None:
         raise ReadError(f"{path.name} holds no image as Velox or the NCEM's EMD writes it; export it as TIFF.")
@@ -52,7 +55,7 @@ def read_emd(path: Path, name: str) -> Micrograph:
 Found = tuple[Pixels, str, Calibration | None]
 
 
-def _velox(file: h5py.File) -> Found | None:
+def _velox(path: Path, file: h5py.File) -> Found | None:
     """``Data/Image/NUMBER`` with the pixels, (Y, X, frames), and a column of JSON text per frame."""
     images = file.get("Data/Image")
     if not isinstance(images, h5py.Group):
@@ -60,7 +63,7 @@ def _velox(file: h5py.File) -> Found | None:
     for image in images.values():
         data = image.get("Data") if isinstance(image, h5py.Group) else None
         if isinstance(data, h5py.Dataset) and data.ndim == 3:
-            pixels = np.moveaxis(data[()], 2, 0)
+            pixels = np.moveaxis(stored(path, data), 2, 0)
             return np.ascontiguousarray(pixels), "TYX", _velox_size(image.get("Metadata"))
     return None
 
@@ -75,12 +78,12 @@ def _velox_size(metadata: Any) -> Calibration | None:
             length(result["PixelSize"][side], result[f"PixelUnit{axis}"])
             for side, axis in (("height", "Y"), ("width", "X"))
         ]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return believed(sizes, "EMD (Velox) PixelSize")
 
 
-def _ncem(file: h5py.File) -> Found | None:
+def _ncem(path: Path, file: h5py.File) -> Found | None:
     """Find the first group that calls itself EMD data: ``data`` with ``dim1`` to ``dimN``."""
     groups: list[h5py.Group] = []
 
@@ -95,7 +98,7 @@ def _ncem(file: h5py.File) -> Found | None:
             continue
         dims = [group.get(f"dim{number}") for number in range(1, data.ndim + 1)]
         names = [_text(dim.attrs.get("name", "")).lower() if dim is not None else "" for dim in dims]
-        pixels = data[()]
+        pixels = stored(path, data)
         if names[:2] == ["x", "y"]:  # tomography programs count from x; images count from rows
             pixels, dims = pixels.transpose(), dims[::-1]
         sizes = [_step(dim) for dim in dims[-2:]]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
-DAMAGED = (struct.error, EOFError, ValueError, IndexError, TypeError, RuntimeError)
+DAMAGED = (
+    struct.error, EOFError, ValueError, LookupError, TypeError, RuntimeError, AttributeError, ArithmeticError,
+    AssertionError, SyntaxError, TokenError, MemoryError,
+)  # fmt: skip
 """What libraries that read images raise on damaged files, as found by feeding them many."""
 
 
@@ -15,6 +20,15 @@ class ReadError(ValueError):
 
 class WriteError(ValueError):
     """A file cannot be written; the message says why and what to do. Nothing half-written is left."""
+
+
+def too_short(path: Path, shape: Sequence[int], size: int) -> ReadError:
+    """Return what to say of a file of `size` bytes whose header promises more pixels than these can hold."""
+    promised = " x ".join(map(str, shape))
+    return ReadError(
+        f"{path.name} is truncated or its header is wrong: it promises {promised} pixels, more than its {size:,} bytes "
+        "hold; copy or export it again."
+    )
 
 
 def one_line(error: Exception | str) -> str:

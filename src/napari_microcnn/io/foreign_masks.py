@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError, one_line
 from napari_microcnn.io.read import read_labels
 
 UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
 """Endings of masks that say nothing of a pixel size."""
 _PLANE = {"y", "x"}
+_NUMPY = b"\x93NUMPY"
 _CELLPOSE = "in cellpose, save the masks with File > Save masks as PNG/tif, and open that file"
 
 
@@ -50,6 +51,8 @@ def _ilastik(path: Path) -> np.ndarray[Any, Any]:
     """Read what ilastik exports: one dataset, whose axes are in the attribute ``axistags`` (vigra) as JSON."""
     import h5py
 
+    from napari_microcnn.io.hdf5 import stored
+
     try:
         with h5py.File(path) as file:
             found = file.get("exported_data")
@@ -58,9 +61,13 @@ def _ilastik(path: Path) -> np.ndarray[Any, Any]:
                     f"{path.name} has no dataset 'exported_data'; export the simple segmentation from ilastik as HDF5."
                 )
             axes = _axes(found.attrs.get("axistags"), found.ndim)
-            labels = np.asarray(found)
-    except OSError as error:
-        raise ReadError(f"{path.name} could not be read as HDF5 ({error}); export it from ilastik again.") from error
+            labels = stored(path, found)
+    except ReadError:
+        raise
+    except (*DAMAGED, OSError) as error:
+        raise ReadError(
+            f"{path.name} could not be read as HDF5 ({one_line(error)}); export it from ilastik again."
+        ) from error
     if labels.dtype.kind not in "bui":
         raise ReadError(f"{path.name} holds probabilities; export the simple segmentation from ilastik.")
     keep = [axis in _PLANE or size > 1 for axis, size in zip(axes, labels.shape, strict=True)]
@@ -78,7 +85,7 @@ def _axes(tags: object, dimensions: int) -> list[str]:
         return list("tzyxc"[-dimensions:] if dimensions != 2 else "yx")
     try:
         axes = [str(entry["key"]) for entry in json.loads(str(tags))["axes"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReadError("The axes of the HDF5 file are damaged; export it from ilastik again.") from error
     if len(axes) != dimensions or len(set(axes)) != dimensions:
         raise ReadError(f"The axes {''.join(axes)!r} do not fit {dimensions} dimensions; export it from ilastik again.")
@@ -88,13 +95,17 @@ def _axes(tags: object, dimensions: int) -> list[str]:
 def _numpy(path: Path) -> np.ndarray[Any, Any]:
     """Read an array; a pickle, which can run any code, is refused without being opened."""
     try:
-        labels = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            if file.read(len(_NUMPY)) != _NUMPY:
+                raise ValueError("no array of NumPy")
+        # Mapped first, which compares the size with the header's before room is made.
+        labels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise ReadError(f"{path.name} could not be read ({error.strerror or error}); check the name.") from error
     except DAMAGED as error:
         raise ReadError(
             f"{path.name} holds Python objects, which could run code, or is damaged; {_CELLPOSE}."
         ) from error
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
+    if labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
         raise ReadError(f"{path.name} holds no mask of whole numbers; {_CELLPOSE}.")
     return labels

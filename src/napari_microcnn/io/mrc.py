@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import warnings
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import mrcfile
 import numpy as np
 
 from napari_microcnn.io.axes import normalise_axes
-from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError, too_short
 from napari_microcnn.io.lengths import believed, length
 from napari_microcnn.micrograph import Calibration, Micrograph
 
 _AXES = {2: "YX", 3: "ZYX"}
+_HEADER, _MODE, _EXTENDED, _STAMP = 1024, 12, 92, 212
+"""Length of the header, and where it tells the kind of numbers, bytes of more header, and the order of bytes."""
 _FILLED_IN = 1.0
 """Å per voxel that programs write when nobody told them the size."""
 
@@ -35,11 +39,15 @@ def read_mrc(path: Path, name: str) -> Micrograph:
         If the file is damaged, truncated, or holds volumes or complex numbers.
     """
     try:
-        with warnings.catch_warnings(), mrcfile.open(path, mode="r", permissive=False) as mrc:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            pixels = np.array(mrc.data)
-            calibration = _calibration(mrc.header)
-    except (*DAMAGED, OSError, RuntimeError) as error:
+            _check(path)
+            with mrcfile.open(path, mode="r", permissive=False) as mrc:
+                pixels = np.array(mrc.data)
+                calibration = _calibration(mrc.header)
+    except ReadError:
+        raise
+    except (*DAMAGED, OSError) as error:
         raise ReadError(f"{path.name} is a damaged or truncated MRC file; copy or export it again.") from error
     axes = _AXES.get(pixels.ndim)
     if axes is None or pixels.dtype.kind not in "iuf" or not pixels.size:
@@ -47,6 +55,19 @@ def read_mrc(path: Path, name: str) -> Micrograph:
     native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     planes, order = normalise_axes(native, axes, path.name)
     return Micrograph(planes, order, calibration, name, path, {"file_axes": axes})
+
+
+def _check(path: Path) -> None:
+    """Compare what the header promises with the file, before mrcfile makes room for all of it."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    order = ">" if head[_STAMP : _STAMP + 1] == b"\x11" else "<"
+    shape = struct.unpack_from(f"{order}3i", head)[::-1]
+    mode, extended = (struct.unpack_from(f"{order}i", head, place)[0] for place in (_MODE, _EXTENDED))
+    pixel = mrcfile.utils.dtype_from_mode(mode).itemsize
+    if min(*shape, extended + 1) < 1 or math.prod(shape) * pixel + extended > size:
+        raise too_short(path, shape, size)
 
 
 def _calibration(header: np.recarray) -> Calibration | None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_microcnn.io.axes import grey_if_equal
-from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError, too_short
 from napari_microcnn.io.sidecars import beside
 from napari_microcnn.micrograph import Micrograph
 
@@ -91,10 +91,7 @@ def _with_pillow(path: Path, kind: str, raw: bool) -> np.ndarray[Any, Any]:
 def _check(path: Path, kind: str, width: int, height: int, bytes_per_pixel: float, file_size: int) -> None:
     needed = width * height * bytes_per_pixel
     if needed > _MAX_RATIO[kind] * file_size + 4096:
-        raise ReadError(
-            f"{path.name} is truncated or its header is wrong: it promises {width} x {height} pixels, more than its "
-            f"{file_size:,} bytes hold; copy or export it again."
-        )
+        raise too_short(path, (width, height), file_size)
 
 
 def _without_alpha(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -45,7 +45,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Return what the JSON file says of how results of ours were made; empty if it is no such file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) and content.get("software") == "napari-microcnn" else {}
 

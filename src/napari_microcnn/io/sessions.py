@@ -195,7 +195,7 @@ def read_session(path: Path, key: str) -> Found | None:
         return Found(path, key, str(about["image"]), time, shape, dict(state), blocks)
     except ReadError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise ReadError(_damaged(path)) from error
 
 

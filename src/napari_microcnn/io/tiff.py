@@ -18,9 +18,7 @@ from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.io.vendors import fei_field_rows
 from napari_microcnn.micrograph import Micrograph, Pixels
 
-_DAMAGED = (
-    *DAMAGED, TiffFileError, KeyError, AttributeError, ArithmeticError, MemoryError, AssertionError,
-)  # fmt: skip
+_DAMAGED = (*DAMAGED, TiffFileError)
 _MAX_CHUNK = 2 << 30  # a strip or tile is decoded as a whole
 _SUSPICIOUS_CHUNK, _MAX_RATIO = 64 << 20, 100_000  # no codec packs a picture that well
 _ALPHA = (1, 2)  # extra samples that are opacity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from napari_microcnn.config import ClassifierConfig
+from napari_microcnn.io.errors import DAMAGED
 from napari_microcnn.models.model import ModelError
 from napari_microcnn.nets.classifiers import build_classifier
 
@@ -64,10 +66,12 @@ def _state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"There is no file {path}.")
     content: Any
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused anyway
+            content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # a pickle could run any code; PyTorch's text tells how to run it
         raise ModelError(_unreadable(path, "it holds more than weights, or something else")) from error
-    except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, *DAMAGED, OSError) as error:
         raise ModelError(_unreadable(path, str(error).strip().partition("\n")[0] or "it ends early")) from error
     if not isinstance(content, Mapping):
         raise ModelError(_unreadable(path, f"it holds a {type(content).__name__}"))

@@ -102,7 +102,7 @@ def import_onnx(path: str | Path) -> Model:
         raise ModelError(f"{path} keeps its weights in other files, which are not read; export it again.")
     try:
         tensors = {**_weights(onnx, content.graph.initializer), **_counts(told)}
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise ModelError(f"The weights in {path} are damaged ({error}); copy or export it again.") from error
     return model_from_card(path, told[_KEY], tensors)
 

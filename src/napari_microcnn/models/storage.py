@@ -147,7 +147,7 @@ def _read(path: Path, *, weights: bool) -> tuple[dict[str, Any], dict[str, Tenso
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"The description inside the model {path} is damaged ({error}).") from error
     if not isinstance(content, dict):
         raise ModelError(f"The description inside the model {path} is damaged: it is no JSON object.")

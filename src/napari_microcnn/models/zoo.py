@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import tempfile
 import zipfile
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_microcnn.io.errors import DAMAGED
 from napari_microcnn.models.files import load_model, save_model
 from napari_microcnn.models.model import Model, ModelError
 from napari_microcnn.models.onnx_file import export_onnx
@@ -21,6 +23,8 @@ _OWN = "napari-microcnn.safetensors"
 """The model file inside a package, from which it comes back whole."""
 _LARGEST = 2 << 30
 """Bytes that a packed model may have: ten times a U-Net of 64 filters and five poolings is less."""
+_MAX_RATIO = 100
+"""Weights are noise and pack badly; what unpacks to more than so many times its size is made to fill the disk."""
 _OPSET_KEY = "ai.onnx"
 _EPSILON = 1e-6
 _FORMAT = "0.5.9"
@@ -99,7 +103,9 @@ def import_zoo(path: str | Path) -> Model:
         file = Path(folder) / _OWN
         try:
             _unpack(path, file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+        except ModelError:
+            raise
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, *DAMAGED, OSError) as error:
             raise ModelError(f"{path} is not a package of the zoo, or is damaged ({error}); copy it again.") from error
         return load_model(file)
 
@@ -113,8 +119,8 @@ def _unpack(path: Path, file: Path) -> None:
                 "taught here. Run it with bioimageio.core, and open its masks."
             )
         size = archive.getinfo(_OWN).file_size  # zipfile unpacks no more than that
-        if size > _LARGEST:
-            raise ModelError(f"{path} would unpack to {size / 1e9:.0f} GB, more than networks have; copy it again.")
+        if size > min(_LARGEST, _MAX_RATIO * path.stat().st_size):
+            raise ModelError(f"{path} would unpack to {size / 1e6:,.0f} MB, more than networks have; copy it again.")
         with archive.open(_OWN) as packed, file.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked)
 

@@ -94,7 +94,7 @@ def read_model_file(path: str | Path, name: str | None = None) -> ModelFile:
         )
     except OSError as error:
         raise ValueError(f"{path} cannot be opened: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         raise ValueError(f"{path.name} is not a model of this package, or is damaged.") from error
 
 
