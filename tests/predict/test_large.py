@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from functools import cache
 
@@ -13,7 +14,8 @@ from yaozarrs import validate_zarr_store
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Notice, TileDone, result_of
-from napari_microcnn.io.multiscale import create_multiscale, open_multiscale, read_ome_zarr
+from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.multiscale import MultiscaleImage, create_multiscale, open_multiscale, read_ome_zarr
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict import TilePredictor, large, large_plane, segment, segment_large
@@ -205,3 +207,22 @@ def test_a_folder_of_that_name_that_came_later_is_not_replaced(tmp_path, monkeyp
     with pytest.raises(ValueError, match="is there already"):
         next(segment_large(Micrograph(etched()), grains(), CONFIG, output))
     assert (output / "mine.txt").read_text() == "mine"
+
+
+def test_a_disk_that_fills_up_is_told_and_the_job_goes_on_later(tmp_path, monkeypatch):
+    output, write = tmp_path / "out.ome.zarr", MultiscaleImage.__setitem__
+    count = iter(range(1000))
+
+    def full(self, *args):
+        if next(count) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MultiscaleImage, "__setitem__", full)
+        with pytest.raises(WriteError, match="the disk is full; make room"):
+            list(segment_large(Micrograph(etched()), grains(), CONFIG, output))
+    events = list(segment_large(Micrograph(etched()), grains(), CONFIG, output))
+    assert len([event for event in events if isinstance(event, TileDone)]) == 2
+    expected = result_of(segment(Micrograph(etched()), grains(), CONFIG))
+    assert np.array_equal(written(events[-1].result)[1], expected.labels)

@@ -159,7 +159,8 @@ def begin_large(
     for index, plane in micrograph.planes():
         names.append(".".join(map(str, ("plane", *index))))
         if f"{names[-1]}-classes" not in scratch:
-            yield from LargePlane(work, index, plane).run()
+            with telling(output):
+                yield from LargePlane(work, index, plane).run()
     yield Finished(_result(work, names, output))
 
 
