@@ -96,13 +96,17 @@ def available_memory(device: torch.device) -> int:
 
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return min(int(psutil.virtual_memory().available), _cgroup_memory())
+    return _free_memory()
 
 
 def is_too_large(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> bool:
     """Whether an image of this shape and its segmentation would fill more than half of the memory that is free."""
-    needed = math.prod(plane) * (_PLANE_BYTES + math.prod(stack) * _STACK_BYTES)
-    return bool(needed > _SHARE * min(int(psutil.virtual_memory().available), _cgroup_memory()))
+    return needed_memory(plane, stack) > _SHARE * _free_memory()
+
+
+def needed_memory(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> int:
+    """Return the bytes that an image of this shape and its segmentation take in memory, about."""
+    return int(math.prod(plane) * (_PLANE_BYTES + math.prod(stack) * _STACK_BYTES))
 
 
 def give_back_memory() -> None:
@@ -111,6 +115,19 @@ def give_back_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only in glibc
         if trim is not None:
             trim(0)
+
+
+def _free_memory() -> int:
+    return min(int(psutil.virtual_memory().available), _cgroup_memory(), _limited_memory())
+
+
+def _limited_memory() -> int:
+    """Return what ``ulimit -v`` leaves to this process; without a limit a huge number."""
+    if not hasattr(psutil, "RLIMIT_AS"):  # only on Linux and FreeBSD
+        return 2**63
+    process = psutil.Process()
+    limit = int(process.rlimit(psutil.RLIMIT_AS)[0])
+    return max(limit - int(process.memory_info().vms), 0) if 0 <= limit < 2**63 - 1 else 2**63
 
 
 def _cgroup_memory() -> int:

@@ -13,7 +13,7 @@ from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import is_too_large
+from napari_microcnn.device import is_too_large, needed_memory
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
@@ -162,6 +162,8 @@ def segment_files(
             batch.written[path] = yield from _counted(run.do(path), number, len(files), path.name)
         except (ValueError, OSError) as error:
             batch.failed[path] = reason(path, error)
+        except MemoryError:
+            batch.failed[path] = _too_large(path)
         yield FileDone(path, number, len(files), tuple(batch.written.get(path, ())), batch.failed.get(path))
     if len(files) > 1:
         try:
@@ -171,6 +173,19 @@ def segment_files(
                 raise
             yield Notice(one_line(error))
     yield Finished(batch)
+
+
+def _too_large(path: Path) -> str:
+    """Return what to say of a file that the memory was too small for."""
+    try:
+        shown = open_lazily(path)
+    except (ValueError, OSError, MemoryError):
+        return f"{path.name}: the memory is too small; close other programs."
+    needed = needed_memory(shown.plane_shape, shown.stack_shape) / 1e6
+    return (
+        f"{path.name}: the memory is too small, it needs about {needed:,.0f} MB; close other programs, or do it "
+        "block by block into an OME-Zarr with --large."
+    )
 
 
 def _result(job: Job[Any]) -> Generator[Event, None, Any]:

@@ -14,7 +14,7 @@ from napari_microcnn.cli.train import check_output, train_and_save
 from napari_microcnn.config import ClassifierTrainConfig, ClassifyConfig
 from napari_microcnn.events import BatchDone, ClassifierEpoch, Event
 from napari_microcnn.io.atomic import make_folder
-from napari_microcnn.io.errors import reason
+from napari_microcnn.io.errors import printable, reason
 from napari_microcnn.io.inputs import named_files
 from napari_microcnn.io.pairs import stem_of
 
@@ -148,14 +148,14 @@ def predict(
             continue
         done.append(found)
         for row in found.rows():
-            typer.echo(f"{row['image']}: {row['class']} ({row['probability']:.2f})")
+            typer.echo(printable(f"{row['image']}: {row['class']} ({row['probability']:.2f})"))
     if not done:
         raise ValueError(failed[0] if len(files) == 1 else f"None of the {len(files)} files could be classified.")
     names = [row["image"] for found in done for row in found.rows()]
     shares = np.array([one.probabilities for found in done for one in found.planes])
     columns = prediction_columns(names, [info.name for info in loaded.classes], shares)
     about = {"model": loaded.info(), "settings": settings.model_dump(), "computed": done[-1].computed}
-    typer.echo("\n".join(str(path) for path in write_report(output, table=columns, about=about)))
+    typer.echo(printable("\n".join(str(path) for path in write_report(output, table=columns, about=about))))
     if failed:
         raise ValueError(f"{len(failed)} of {len(files)} files were not classified.")
 

@@ -135,6 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(one_line(error))
         return USER_MISTAKE
+    except MemoryError:
+        if "--debug" in words[:1]:
+            raise
+        say("The memory is too small for this; close other programs, or take fewer or smaller images.")
+        return USER_MISTAKE
     if code == INTERRUPTED:  # which typer returns or raises, depending on its version
         say("Interrupted.")
     return code if isinstance(code, int) else 0

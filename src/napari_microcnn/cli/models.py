@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_microcnn.cli.options import AnyDevice
+from napari_microcnn.io.errors import printable
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -21,7 +22,7 @@ def list_models(device: AnyDevice = "auto") -> None:
     for name, path in shipped_models().items():
         model = load_model(name)
         classes = ", ".join(f"{entry.id} = {entry.name}" for entry in model.classes)
-        typer.echo(f"{name}: {classes}; {path.stat().st_size / 1e6:.1f} MB")
+        typer.echo(printable(f"{name}: {classes}; {path.stat().st_size / 1e6:.1f} MB"))
 
 
 @app.command("info", help="Print all that a model says about itself, as JSON.")
@@ -32,7 +33,7 @@ def info(
     """Print a model's architecture, classes, normalisation and provenance."""
     from napari_microcnn.models import open_model
 
-    typer.echo(json.dumps(open_model(model).info(), indent=2, ensure_ascii=False, default=str))
+    typer.echo(printable(json.dumps(open_model(model).info(), indent=2, ensure_ascii=False, default=str)))
 
 
 @app.command("reference", help="Store in a model what it learned from, to tell strange images.")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from napari_microcnn import events
+from napari_microcnn.io.errors import printable
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ _QUIET_SECONDS = 30.0
 
 def say(message: str) -> None:
     """Write a line for people, on the error stream: the output stream is for results."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
 
 
 def follow(job: events.Job[T], title: str, on_event: Callable[[events.Event], None] | None = None) -> T:
@@ -101,7 +102,7 @@ class _Bar:
         self._progress.stop()
 
     def notice(self, message: str) -> None:
-        self._progress.console.print(message, markup=False, highlight=False)
+        self._progress.console.print(printable(message), markup=False, highlight=False)
 
     def show(self, share: float, caption: str) -> None:
         elapsed = self._progress.tasks[0].elapsed or 0.0

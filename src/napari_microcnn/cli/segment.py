@@ -13,6 +13,7 @@ from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Event, FileDone
+from napari_microcnn.io.errors import printable
 from napari_microcnn.io.inputs import is_result, named_files
 from napari_microcnn.micrograph import Calibration
 
@@ -83,7 +84,7 @@ def segment_files(
     title = f"Segmenting {files[0].name if len(files) == 1 else f'{len(files)} files'}"
     batch: Batch = follow(job, title, on_event=partial(_tell, many=len(files) > 1))
     if batch.about_all:
-        typer.echo("\n".join(str(name) for name in batch.about_all))
+        typer.echo(printable("\n".join(str(name) for name in batch.about_all)))
     if batch.written and loaded.objects is None and settings.objects is None:
         say("This model numbers no objects; with --objects CLASS their labels and their table are written too.")
     if batch.failed:
@@ -98,7 +99,7 @@ def _tell(event: Event, many: bool) -> None:
     if event.failure is not None and many:
         say(event.failure)
     if event.written:
-        typer.echo("\n".join(str(name) for name in event.written))
+        typer.echo(printable("\n".join(str(name) for name in event.written)))
 
 
 def segment_micrograph(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
@@ -25,6 +25,14 @@ class ClassInfo(Settings):
     id: int = Field(ge=0, le=254, description="Value in class maps and annotations")
     name: str = Field(min_length=1, max_length=80)
     colour: Colour
+
+    @field_validator("name")
+    @classmethod
+    def _readable(cls, name: str) -> str:
+        """Refuse what would not be shown but obeyed, by a terminal for example."""
+        if not name.isprintable():
+            raise ValueError(f"The name {name!a} of a class has letters in it that cannot be shown; use others.")
+        return name
 
 
 class ObjectRule(Settings):

@@ -9,7 +9,7 @@ from tokenize import TokenError
 
 DAMAGED = (
     struct.error, EOFError, ValueError, LookupError, TypeError, RuntimeError, AttributeError, ArithmeticError,
-    AssertionError, SyntaxError, TokenError, MemoryError,
+    AssertionError, SyntaxError, TokenError,
 )  # fmt: skip
 """What libraries that read images raise on damaged files, as found by feeding them many."""
 
@@ -31,11 +31,24 @@ def too_short(path: Path, shape: Sequence[int], size: int) -> ReadError:
     )
 
 
+def no_room(path: Path) -> ReadError:
+    """Return what to say of a file that is whole as far as we know, and larger than the memory."""
+    return ReadError(f"{path.name} could not be read: the memory is too small for it; close other programs.")
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: what would move its cursor, colour it or turn its letters around is spelled out.
+
+    Names of files and of what is in them are chosen by whoever made them.
+    """
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
 def one_line(error: Exception | str) -> str:
     """Return a message in one line: what a person needs to mend a mistake."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return " ".join(str(error).split())
+        return printable(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
+    return printable(" ".join(str(error).split()))
 
 
 def reason(path: Path, error: Exception) -> str:

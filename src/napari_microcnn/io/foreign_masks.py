@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_microcnn.io.errors import DAMAGED, ReadError, one_line
+from napari_microcnn.io.errors import DAMAGED, ReadError, no_room, one_line
 from napari_microcnn.io.read import read_labels
 
 UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
@@ -64,6 +64,8 @@ def _ilastik(path: Path) -> np.ndarray[Any, Any]:
             labels = stored(path, found)
     except ReadError:
         raise
+    except MemoryError as error:
+        raise no_room(path) from error
     except (*DAMAGED, OSError) as error:
         raise ReadError(
             f"{path.name} could not be read as HDF5 ({one_line(error)}); export it from ilastik again."
@@ -102,6 +104,8 @@ def _numpy(path: Path) -> np.ndarray[Any, Any]:
         labels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise ReadError(f"{path.name} could not be read ({error.strerror or error}); check the name.") from error
+    except MemoryError as error:
+        raise no_room(path) from error
     except DAMAGED as error:
         raise ReadError(
             f"{path.name} holds Python objects, which could run code, or is damaged; {_CELLPOSE}."

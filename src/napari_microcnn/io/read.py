@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import ReadError, no_room
 from napari_microcnn.io.pictures import read_picture
 from napari_microcnn.io.tiff import read_tiff
 from napari_microcnn.micrograph import Micrograph
@@ -77,6 +77,8 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
         return _read_container(path, kind) or read_picture(path, _name(path), kind)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except MemoryError as error:
+        raise no_room(path) from error
 
 
 def read_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
@@ -103,6 +105,8 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
             stored = _read_container(path, kind) or read_picture(path, _name(path), kind, raw=True)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except MemoryError as error:
+        raise no_room(path) from error
     labels = np.asarray(stored.pixels)
     if stored.axes.endswith("C"):
         raise ReadError(f"{path.name} is a colour image; labels must be one whole number per pixel.")

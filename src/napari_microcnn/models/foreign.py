@@ -71,7 +71,7 @@ def _state(path: Path) -> dict[str, Tensor]:
             content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # a pickle could run any code; PyTorch's text tells how to run it
         raise ModelError(_unreadable(path, "it holds more than weights, or something else")) from error
-    except (safetensors.SafetensorError, *DAMAGED, OSError) as error:
+    except (safetensors.SafetensorError, *DAMAGED, MemoryError, OSError) as error:
         raise ModelError(_unreadable(path, str(error).strip().partition("\n")[0] or "it ends early")) from error
     if not isinstance(content, Mapping):
         raise ModelError(_unreadable(path, f"it holds a {type(content).__name__}"))

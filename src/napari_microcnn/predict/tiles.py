@@ -130,9 +130,11 @@ class TilePredictor:
     def _smaller(self, side: int) -> int:
         smallest = max(SMALLEST_TILE, self._step)
         if side <= smallest:
+            window = smallest + 2 * halo(self._model.config)
+            needed = window**2 * bytes_per_pixel(self._model.config, self.precision)
             raise ValueError(
-                f"The memory of the device {self.device.type!r} is too small even for a tile of {smallest} pixels; "
-                f"close other programs, or choose another device or a smaller model."
+                f"The memory of the device {self.device.type!r} is too small even for a tile of {smallest} pixels, "
+                f"which needs {needed / 1e6:.0f} MB; close other programs, or choose another device or a smaller model."
             )
         return max(smallest, side // 2 // self._step * self._step)
 
@@ -234,8 +236,15 @@ def bytes_per_pixel(config: UNetConfig, precision: torch.dtype) -> int:
     return int(1.5 * 5 * config.width * precision.itemsize) + 4 * (config.channels * 3 + config.classes * 2)
 
 
+_MEMORY_IS_OUT = (
+    "out of memory", "can't allocate memory", "not enough memory", "could not create a primitive",
+    "could not create a memory object", "std::bad_alloc",
+)  # fmt: skip
+"""What CUDA, PyTorch and oneDNN say when there is no memory for what they were to do."""
+
+
 def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    return any(said in text for said in _MEMORY_IS_OUT)
