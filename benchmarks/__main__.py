@@ -33,6 +33,7 @@ NAMES = (
     "few_shot",
     "dense",
     "fuzz",
+    "kills",
     "autosave",
     "heartbeat",
     "live",
