@@ -188,6 +188,7 @@ def tiny_model() -> Model:
 
 
 def _models(folder: Path) -> list[Path]:
+    torch.manual_seed(0)
     net = build_classifier(_WEIGHTS)
     classifier = Classifier(net.eval(), tiny_model().classes, side=16)
     files = folder / "tiny.safetensors", folder / "classifier.safetensors"
@@ -207,6 +208,7 @@ def _zoo(folder: Path) -> Path:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
+    torch.manual_seed(0)
     state = build_classifier(_WEIGHTS).state_dict()
     torch.save({"state_dict": state, "epoch": 3}, folder / "net.pth")
     torch.save(state, folder / "old.pth", _use_new_zipfile_serialization=False)

@@ -13,6 +13,7 @@ import h5py
 import mrcfile
 import numpy as np
 import pytest
+import tifffile
 
 from napari_microcnn.io.errors import ReadError
 from napari_microcnn.io.foreign_masks import read_foreign_labels
@@ -146,3 +147,12 @@ def test_session_that_nests_without_end(tmp_path: Path) -> None:
     path.write_bytes(framed)
     with pytest.raises(ReadError, match="is not a session of this program, or is damaged"):
         read_session(path, "k")
+
+
+@pytest.mark.parametrize("digits", [12, 10_000])
+def test_a_damaged_header_beside_an_image_does_not_spoil_the_image(tmp_path: Path, digits: int) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    (tmp_path / "a.txt").write_text(f"[SemImageFile]\nDataSize={'9' * digits}x24\nPixelSize=2.5\n")
+    read = read_micrograph(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read.pixels, GREY)
+    assert read.calibration is None

@@ -63,7 +63,7 @@ def _hitachi(text: str, name: str, width: int) -> Calibration | None:
     """``PixelSize`` in nm."""
     said = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
     columns = re.match(r"\d+", said.get("DataSize", ""))
-    if columns and int(columns[0]) != width:
+    if columns and number_of(columns[0]) != width:
         return None
     size = length(said.get("PixelSize"), "nm")
     return believed([size, size], f"Hitachi header {name}, PixelSize")
