@@ -21,6 +21,7 @@ from napari_microcnn.io.journal import Journal, Record
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import read_record
 from napari_microcnn.io.sessions import read_session
+from napari_microcnn.io.vendors import _zeiss_width
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 40), dtype=np.uint8)
 DEEP = "[" * 100_000
@@ -156,3 +157,8 @@ def test_a_damaged_header_beside_an_image_does_not_spoil_the_image(tmp_path: Pat
     read = read_micrograph(tmp_path / "a.tif")
     np.testing.assert_array_equal(read.pixels, GREY)
     assert read.calibration is None
+
+
+def test_a_zeiss_header_with_an_endless_width_tells_none() -> None:
+    assert _zeiss_width({"dp_image_store": ("Store resolution", f"{'9' * 10_000} * 3")}) is None
+    assert _zeiss_width({"dp_image_store": ("Store resolution", "1024 * 768")}) == 1024

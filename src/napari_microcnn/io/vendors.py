@@ -93,7 +93,7 @@ def zeiss_sem(tif: TiffFile) -> Calibration | None:
 def _zeiss_width(content: Mapping[str, Any]) -> int | None:
     """Return the width that an image was stored with, from text like ``1024 * 768``."""
     entry = content.get("dp_image_store")
-    found = re.match(r"\s*(\d+)\s*\*\s*\d+", str(entry[1])) if isinstance(entry, tuple) and len(entry) > 1 else None
+    found = re.match(r"\s*(\d{1,9})\s*\*\s*\d+", str(entry[1])) if isinstance(entry, tuple) and len(entry) > 1 else None
     return int(found[1]) if found else None
 
 
