@@ -16,7 +16,7 @@ from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.data.windows import Box, read_window, split, window_around
-from napari_microcnn.device import available_memory, inference_precision, resolve_device
+from napari_microcnn.device import available_memory, inference_precision, keep_memory, resolve_device
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
@@ -67,6 +67,8 @@ class TilePredictor:
     def __init__(self, model: Model, config: SegmentConfig) -> None:
         self._model, self._config = model, config
         self.device = resolve_device(config.device)
+        if self.device.type == "cpu":
+            keep_memory()
         self.precision = inference_precision(self.device, config.precision)
         net = folded(model.net).to(device=self.device, dtype=self.precision)
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -166,11 +168,21 @@ class TilePredictor:
     def _seen(self, images: Tensor, orientation: Orientation, core: tuple[slice, slice]) -> Tensor:
         """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
         turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
-        logits = orientation.undo(self._net(turned))[0, :, core[0], core[1]].permute(1, 2, 0).float().contiguous()
-        # Over the last axis every pixel is computed alike; over another one the ends of a thread's share differ.
-        if self._model.tells_cores:
-            return torch.cat([logits[..., :-1].softmax(dim=-1), logits[..., -1:].sigmoid()], dim=-1)
-        return logits.softmax(dim=-1)
+        logits = orientation.undo(self._net(turned))[0, :, core[0], core[1]].float().contiguous()
+        if not self._model.tells_cores:
+            return _softmax(logits).permute(1, 2, 0)
+        core_or_not = torch.stack([torch.zeros_like(logits[-1]), logits[-1]])
+        return torch.cat([_softmax(logits[:-1]), _softmax(core_or_not)[1:]]).permute(1, 2, 0)
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Return the softmax over the first of (K, H, W).
+
+    That of torch takes ten times as long over few classes, and over the first axis computes the ends of a thread's
+    share otherwise, so that the tiles would show.
+    """
+    powers = (logits - logits.amax(dim=0)).exp_()
+    return powers.div_(powers.sum(dim=0))
 
 
 class _Context:

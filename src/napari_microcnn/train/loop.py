@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from napari_microcnn.device import keep_memory
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
@@ -210,6 +211,7 @@ def train_loop(
         The snapshot with the highest IoU, then the lowest validation loss; where there is doubt the
         last one whose IoU is within it.
     """
+    keep_memory()
     training = Training(net, lesson, settings)
     while training.best is None or not training.over:
         training.epoch += 1
