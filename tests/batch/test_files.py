@@ -91,6 +91,27 @@ def test_pages_that_are_missing_are_made(files: list[Path], model: Model, tmp_pa
     assert result_of(segment_files(files[:1], output, model, CPU, pages=["pdf"])).written[files[0]] == []
 
 
+def test_formats_that_are_missing_are_made(files: list[Path], model: Model, tmp_path: Path) -> None:
+    first = [files[0]]
+    result_of(segment_files(first, tmp_path / "out", model, CPU))
+    wanted = {"formats": ["png", "coco"]}
+    assert (tmp_path / "out" / "i0_coco.json") in result_of(
+        segment_files(first, tmp_path / "out", model, CPU, **wanted)
+    ).written[files[0]]
+    assert result_of(segment_files(first, tmp_path / "out", model, CPU, **wanted)).written[files[0]] == []
+    told = json.loads((tmp_path / "out" / "i0.json").read_text(encoding="utf-8"))
+    assert "--format png --format coco" in told["command"]
+
+
+def test_outlines_of_a_stack_are_refused_before_it_is_segmented(model: Model, tmp_path: Path) -> None:
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.random.default_rng(0).integers(0, 255, (3, 48, 48), np.uint8), photometric="minisblack")
+    events = list(segment_files([stack], tmp_path / "out", model, CPU, formats=["geojson"]))
+    [failed] = [event.failure for event in events if isinstance(event, FileDone)]
+    assert "of one plane, not of a stack" in failed
+    assert not any("tile" in event.message for event in events if isinstance(event, Progress))
+
+
 def test_a_single_file_needs_no_table(files: list[Path], model: Model, tmp_path: Path) -> None:
     assert result_of(segment_files(files[:1], tmp_path / "out", model, CPU)).about_all == []
     with pytest.raises(ValueError, match="no images"):

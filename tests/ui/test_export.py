@@ -56,6 +56,23 @@ def test_results_are_written_with_their_scale(
     assert "tiny.safetensors" in json.dumps(told_by)
 
 
+def test_outlines_for_other_programs_are_written_beside(
+    dock: ExportDock, segmented: None, finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    dock.also["coco"].setChecked(True)
+    dock.what["labels"].setChecked(False)
+    dock.run_button.click()
+    assert "tick 'Labels' above" in told.pop()
+    dock.what["labels"].setChecked(True)
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    outlines = json.loads((tmp_path / "results" / "discs_1_coco.json").read_text())
+    labels = tifffile.imread(tmp_path / "results" / "discs_1_labels.tif")
+    assert len(outlines["annotations"]) == len(np.unique(labels[labels > 0]))
+    assert "--format coco" in json.loads((tmp_path / "results" / "discs_1.json").read_text())["command"]
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "PNG"])
 def test_plain_formats_say_where_the_scale_goes(
     dock: ExportDock, segmented: None, finish: Callable[[Any], None], told: list[str], tmp_path: Path, kind: str

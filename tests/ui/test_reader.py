@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.ui import layers
+from napari_microcnn.ui.reader import get_reader
 
 CLASSES = [ClassInfo(id=1, name="grain", colour="#0072b2"), ClassInfo(id=2, name="boundary", colour="#e69f00")]
 OURS = {"napari-microcnn": {"classes": [info.model_dump() for info in CLASSES]}}
@@ -45,9 +49,26 @@ def test_a_segmentation_opens_while_it_is_written(viewer: Any, tmp_path: Path) -
     assert layers.calibration_of(objects).pixel_size == (2, 2)
 
 
-def test_other_folders_are_left_to_napari(tmp_path: Path) -> None:
-    from napari_microcnn.ui.reader import get_reader
+def test_a_mask_of_ilastik_opens_as_labels(viewer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "steel_Simple Segmentation.h5"
+    mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    with h5py.File(path, "w") as file:
+        file["exported_data"] = mask[..., None]
+        file["exported_data"].attrs["axistags"] = json.dumps({"axes": [{"key": key} for key in "yxc"]})
+    viewer.open(str(path), plugin="napari-microcnn")
+    [layer] = viewer.layers
+    assert layer.name == "steel_Simple Segmentation"
+    assert isinstance(layer, Labels)
+    np.testing.assert_array_equal(layer.data, mask)
 
+
+def test_other_hdf5_is_left_to_others(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["spectrum"] = np.arange(5)
+    assert get_reader(str(tmp_path / "other.h5")) is None
+
+
+def test_other_folders_are_left_to_napari(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     assert get_reader(str(tmp_path / "photos")) is None
     (tmp_path / "empty.zarr").mkdir()

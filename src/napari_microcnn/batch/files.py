@@ -17,7 +17,7 @@ from napari_microcnn.device import is_too_large, needed_memory
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
-from napari_microcnn.io.exchange import check_formats
+from napari_microcnn.io.exchange import ENDINGS, check_dimensions, check_formats
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.pdf import check_pdf
 from napari_microcnn.io.provenance import describe_input, versions
@@ -75,11 +75,13 @@ class _Run:
             micrograph = open_lazily(path)
         micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
         made_by = {"input": describe_input(micrograph), **self.made_by}
-        if not self.formats and is_done(self.folder, stem_of(path), made_by, [f".{kind}" for kind in self.pages]):
+        kinds = [f".{kind}" for kind in self.pages] + [ENDINGS[kind] for kind in self.formats]
+        if is_done(self.folder, stem_of(path), made_by, kinds):
             yield Notice("done before, in the same way.")
             return []
         if large:
             return (yield from self._do_large(micrograph, path))
+        check_dimensions(self.formats, 2 + len(micrograph.stack_shape))
         result = yield from _result(segment(micrograph, self.model, self.settings))
         job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats)
         written: list[Path] = yield from _result(job)

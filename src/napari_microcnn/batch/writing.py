@@ -64,7 +64,7 @@ def write_segmentation(
         micrograph=micrograph,
         model=result.model.info(),
         settings=result.config.model_dump(),
-        command=segment_command(source, model, result.config, ".", result.precision, micrograph.calibration),
+        command=segment_command(source, model, result.config, ".", result.precision, micrograph.calibration, also),
     )
     told["computed"] = result.computed
     gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])

@@ -24,6 +24,8 @@ Columns: TypeAlias = "Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]"
 
 OUTLINES = {"imagej": "_rois.zip", "coco": "_coco.json", "geojson": ".geojson"}
 """Endings of the names of outlines, after ``STEM``."""
+ENDINGS: dict[str, str] = {"png": "_classes.png", "parquet": ".parquet", **OUTLINES}
+"""Ending of one file of every format, after ``STEM``."""
 _EXTRAS = {"imagej": "roifile", "parquet": "pyarrow"}
 
 
@@ -40,6 +42,21 @@ def check_formats(formats: Collection[str]) -> None:
             raise WriteError(f"Results are also written as {', '.join(get_args(OtherFormat))}, not as {one!r}.")
         if one in _EXTRAS and find_spec(_EXTRAS[one]) is None:
             raise WriteError(f"The format {one!r} needs an extra: pip install 'napari-microcnn[{one}]'.")
+
+
+def check_dimensions(formats: Collection[str], dimensions: int) -> None:
+    """Make sure that outlines are wanted of one plane only.
+
+    Raises
+    ------
+    WriteError
+        If not; one sentence.
+    """
+    wanted = [one for one in OUTLINES if one in formats]
+    if wanted and dimensions != 2:
+        raise WriteError(
+            f"Outlines ({', '.join(wanted)}) are written of one plane, not of a stack; leave this format out."
+        )
 
 
 def other_writers(
@@ -68,8 +85,7 @@ def other_writers(
             )
     for kind, ending in OUTLINES.items():
         if kind in formats and labels is not None:
-            if labels.ndim != 2:
-                raise WriteError(f"Outlines ({kind}) are written of one plane, not of a stack; leave this format out.")
+            check_dimensions(formats, labels.ndim)
             writers[f"{stem}{ending}"] = partial(_outlines, kind, labels, calibration, stem)
     if "parquet" in formats and table is not None:
         writers[f"{stem}.parquet"] = partial(write_parquet_to, columns=table, calibration=calibration)

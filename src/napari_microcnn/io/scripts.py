@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,6 +84,7 @@ def segment_command(
     folder: Path | str,
     precision: str | None = None,
     calibration: Calibration | None = None,
+    formats: Collection[str] = (),
 ) -> str:
     """Return the command line that segments an image in the same way, on computers with other defaults too.
 
@@ -100,12 +101,15 @@ def segment_command(
         What ``"auto"`` meant.
     calibration : Calibration, optional
         Of the micrograph; repeated where it was set by hand.
+    formats : collection of str
+        Further formats of the results.
     """
-    options = {name: value for name, value in options_of(config).items() if name not in _WISHES}
+    options: dict[str, Any] = {name: value for name, value in options_of(config).items() if name not in _WISHES}
     if precision is not None:
         options["precision"] = precision
     if calibration is not None and calibration.source.startswith(BY_HAND):
         options["pixel_size"] = f"{calibration.pixel_size[1]:.12g} {calibration.unit}"
+    options["format"] = list(formats)
     wishes = {name.removeprefix("keep_"): bool(getattr(config, name)) for name in _WISHES}
     return command_line("segment", [source], model=model, o=folder, **options, **wishes)
 

@@ -18,12 +18,20 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.choices import FolderChoice, LayerChoice, ModelChoice
 from napari_microcnn.ui.databar import without_drawn
 from napari_microcnn.ui.exporting import ExportOrder, export
+from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.text import heading, quiet
 
 _FORMATS = {"OME-TIFF": "ome-tiff", "TIFF": "tiff", "PNG": "png"}
 _PLAIN = "The pixel size goes into the JSON file only: this format has no place for it that all programs read."
 _CALIBRATED = "ImageJ and napari open these files at the right scale."
 _WHAT = {"classes": "Class map", "labels": "Labels", "table": "Table", "model": "Model"}
+_ALSO = {
+    "imagej": "Outlines for ImageJ (ROI set)",
+    "coco": "Outlines as COCO",
+    "geojson": "Outlines as GeoJSON (QuPath)",
+    "parquet": "Table as Parquet",
+}
+"""Formats besides; outlines are those of the labels."""
 _SHOWN_AS = {"classes": "classes", "grains": "labels", "objects": "labels"}
 """Which menu chooses a result layer, by its role."""
 _AIDS = ("preview", "outlines", "boundaries")
@@ -46,6 +54,7 @@ class ExportDock(Dock):
         self.format = QComboBox()
         self.format.addItems(list(_FORMATS))
         self.format_note = quiet(_CALIBRATED)
+        self.also = {name: QCheckBox(text) for name, text in _ALSO.items()}
         self.folder = FolderChoice("results")
         self.stem = QLineEdit()
         self.paths = QListWidget()
@@ -74,6 +83,7 @@ class ExportDock(Dock):
         form.addRow("Format", self.format)
         form.addRow("", self.format_note)
         self.body.addLayout(form)
+        self.body.addWidget(Folded("For other programs", *self.also.values()))
         self.body.addWidget(heading("Files"))
         self.body.addWidget(self.paths)
         self.paths.setMinimumHeight(96)
@@ -97,6 +107,7 @@ class ExportDock(Dock):
         labels = self._data("labels", self.labels) if wanted & {"labels", "table"} else None
         if not wanted:
             raise ValueError("Tick at least one thing to export.")
+        self._check_also(wanted)
         if "model" in wanted and self.model.model is None:
             raise ValueError("There is no model to export; train one, or take the tick from 'Model'.")
         if not self.stem.text().strip() or Path(self.stem.text()).name != self.stem.text():
@@ -106,6 +117,7 @@ class ExportDock(Dock):
             folder=self.folder.folder,
             stem=self.stem.text(),
             format=_FORMATS[self.format.currentText()],
+            also=tuple(name for name, box in self.also.items() if box.isChecked()),
             labels=labels if "labels" in wanted else None,
             measured=labels if "table" in wanted else None,
             classes=classes,
@@ -125,6 +137,12 @@ class ExportDock(Dock):
             on_event=self._follow,
             on_stopped=lambda: self.say("Stopped; the files that were complete are there."),
         )
+
+    def _check_also(self, wanted: set[str]) -> None:
+        for name, box in self.also.items():
+            needed = "table" if name == "parquet" else "labels"
+            if box.isChecked() and needed not in wanted:
+                raise ValueError(f"{_ALSO[name]}: tick '{_WHAT[needed]}' above, which it is made of, or untick it.")
 
     def _data(self, name: str, choice: LayerChoice[Labels]) -> np.ndarray:
         if choice.layer is None:

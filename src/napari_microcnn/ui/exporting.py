@@ -24,6 +24,8 @@ class ExportOrder:
     ----------
     folder, stem, format
         Where, under which name, and ``"ome-tiff"``, ``"tiff"`` or ``"png"``.
+    also : tuple of str
+        Further formats, see `napari_microcnn.io.export.export_segmentation`.
     classes, labels : numpy.ndarray or None
         Maps to write.
     measured : numpy.ndarray or None
@@ -43,6 +45,7 @@ class ExportOrder:
     folder: Path
     stem: str
     format: str
+    also: tuple[str, ...]
     classes: Array | None
     labels: Array | None
     measured: Array | None
@@ -56,6 +59,7 @@ class ExportOrder:
 def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[Path]]:
     """Write what was ordered; every file appears complete or not at all."""
     from napari_microcnn.io.atomic import replacing
+    from napari_microcnn.io.exchange import check_dimensions, check_formats
     from napari_microcnn.io.export import export_segmentation
     from napari_microcnn.io.provenance import provenance
     from napari_microcnn.io.results import check_replaceable
@@ -66,6 +70,8 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
     written: list[Path] = []
     if first is not None:
         check_replaceable(order.folder, order.stem)
+        check_formats(order.also)
+        check_dimensions(order.also, first.ndim)
         axes = {2: "YX", 3: "ZYX", 4: "TZYX"}[first.ndim]
         micrograph = opened(source) if source else Micrograph(first, axes, order.calibration, order.stem)
         yield Progress(0, 3, "Measuring")
@@ -90,6 +96,7 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
             calibration=order.calibration,
             axes=axes,
             format=order.format,
+            also=order.also,
             provenance=told,
         )
     yield Progress(2, 3, "Writing")
@@ -122,5 +129,5 @@ def _command(micrograph: Micrograph, order: ExportOrder) -> str:
         return ""
     source, config = micrograph.path or micrograph.name, SegmentConfig(**order.settings)
     return segment_command(
-        source, order.made_by, config, order.folder, order.computed.get("precision"), order.calibration
+        source, order.made_by, config, order.folder, order.computed.get("precision"), order.calibration, order.also
     )

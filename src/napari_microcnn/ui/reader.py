@@ -14,6 +14,7 @@ from napari_microcnn.ui import layers
 LayerData = tuple[Any, dict[str, Any], str]
 OURS = "napari-microcnn"
 """Attribute of an OME-Zarr that holds a segmentation."""
+_ILASTIK = (".h5", ".hdf5")
 _NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -28,6 +29,8 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
     if Path(path).is_dir():
         return _reader_of_folder(Path(path))
+    if Path(path).suffix.lower() in _ILASTIK:
+        return _reader_of_mask(Path(path))
     try:
         micrograph = read_micrograph(path)
     except (ReadError, ValueError, OSError):
@@ -48,6 +51,18 @@ def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]
         return partial(_image_levels, read_levels(path))
     except (ReadError, ValueError, OSError, KeyError, TypeError):
         return None  # napari's own reader says what is wrong
+
+
+def _reader_of_mask(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Return a reader of what ilastik has exported: its masks become labels."""
+    from napari_microcnn.io.foreign_masks import read_foreign_labels
+    from napari_microcnn.io.read import ReadError
+
+    try:
+        labels = read_foreign_labels(path)
+    except ReadError:
+        return None  # HDF5 holds many other things
+    return lambda _: [(labels, {"name": path.stem}, "labels")]
 
 
 def _image_levels(levels: list[Micrograph], path: str | list[str]) -> list[LayerData]:
