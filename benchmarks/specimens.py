@@ -6,6 +6,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def specimens(folder: Path) -> dict[str, tuple[Reader, list[Path]]]:
         "TIFF": _tiffs(folder),
         "OME-TIFF": [_tiff(folder, f"{name}.ome.tif", STACK, ome=True, **options) for name, options in _OME.items()],
         "MRC": [_mrc(folder)],
-        "DM3/4": [_dm(folder)],
+        **({"DM3/4": [_dm(folder)]} if find_spec("rsciio") else {}),  # an extra
         "EMD": _emds(folder),
         "PNG, JPEG, BMP": _pictures(folder),
     }
