@@ -161,6 +161,21 @@ def test_a_batch_is_repeated_image_by_image(pictures: Path, model: Path, capsys:
     assert "1 of 2 not the same: p1.json" in err
 
 
+def test_a_file_that_is_not_made_again_must_be_as_it_was_written(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = pictures / "out"
+    image = str(pictures / "images" / "p0.tif")
+    assert (
+        main(["segment", image, "--model", str(model), "-o", str(output), "--objects", "2", "--format", "geojson"]) == 0
+    )
+    assert replayed(output / "p0.json", capsys)[0] == 0
+    (output / "p0.geojson").write_text("{}")
+    code, out, _ = replayed(output / "p0.json", capsys)
+    assert code == 2
+    assert "p0.geojson: The file was changed since it was written." in out
+
+
 def test_other_files_are_no_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.json").write_text("{}")
     assert replayed(tmp_path / "a.json", capsys)[0] == 2

@@ -187,6 +187,8 @@ def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]
             yield from (other + touched for other in _other_pixels(file, new / f"{made.stem}_{kind}.tif"))
         elif name.endswith(".csv"):
             yield from (other + touched for other in different_values(file, new / f"{made.stem}.csv"))
+        elif touched:
+            yield f"{name}:{touched}"
     then, again = plain(told.get("results") or {}), read_record(made).get("results") or {}
     if others := [key for key in then if then[key] != again.get(key)]:
         yield f"{len(others)} of {len(then)} numbers in the record are others: {', '.join(others)}."
