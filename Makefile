@@ -3,13 +3,13 @@
 # make test  everything that must hold before a change is taken in
 SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint coverage bench pictures clean
+.PHONY: help run demo test test-lowest lint coverage bench pictures clean
 
 BIN := .venv/bin
 OUT ?= out/demo
 
 help: ## list what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## open napari with the docks on a sample; without a screen run the demo instead
 	@if [ "$$(uname -s)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then \
@@ -33,6 +33,10 @@ lint: ## ruff, mypy and the import rules
 test: lint ## lint, then all tests
 	scripts/with_screen.sh $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+test-lowest: ## all tests with the lowest versions that pyproject.toml allows
+	@scripts/install.sh lowest
+	scripts/with_screen.sh .venv-lowest/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider $(ARGS)
+
 coverage: ## all tests, with the lines they did not reach
 	@scripts/install.sh test
 	scripts/with_screen.sh $(BIN)/python -m pytest --cov --cov-report=term-missing $(ARGS)
@@ -46,4 +50,4 @@ pictures: ## make the pictures of the documentation again
 	scripts/with_screen.sh $(BIN)/python docs/make_pictures.py
 
 clean: ## remove the environment and everything made
-	rm -rf .venv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-lowest out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv and install the package in it: `scripts/install.sh demo|run|test`.
+# Make .venv and install the package in it: `scripts/install.sh demo|run|test`; with `lowest` make .venv-lowest, with
+# the lowest versions that pyproject.toml allows (some gigabytes: torch of that age comes with CUDA).
 # Quick when nothing changed. What is missing of the system is installed where that is allowed,
 # otherwise the exact line to type is printed.
 set -euo pipefail
@@ -30,7 +31,7 @@ want() { # want PACKAGE...: remember the Debian packages that are not installed
     for package in "$@"; do has "$package" || missing+=("$package"); done
 }
 
-if [ ! -x .venv/bin/python ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+if { [ ! -x .venv/bin/python ] || [ "$level" = lowest ]; } && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if [ "$python" = python3 ]; then missing+=(python3-venv); else missing+=("$(basename "$python")-venv"); fi
 fi
 if [ "$(uname -s)" = Linux ] && [ "$level" != demo ] && command -v dpkg-query >/dev/null; then
@@ -38,8 +39,8 @@ if [ "$(uname -s)" = Linux ] && [ "$level" != demo ] && command -v dpkg-query >/
         libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-randr0 libxcb-shape0
     # Renamed with the wider time type of Debian 13 and Ubuntu 24.04, where the old name is only an alias.
     has libglib2.0-0t64 || want libglib2.0-0
-    if [ "$level" = test ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then want xvfb xauth; fi
-elif [ "$level" = test ] && [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] &&
+    if [ "$level" != run ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then want xvfb xauth; fi
+elif [[ $level != demo && $level != run ]] && [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] &&
     ! command -v xvfb-run >/dev/null; then
     say "The tests of the docks need a screen; install Xvfb (xvfb-run) with your system's package manager."
     exit 1
@@ -69,9 +70,15 @@ fi
 case $level in
 demo) extras= ;;
 run) extras=[all] ;;
-test) extras=[test] ;;
-*) say "Unknown level '$level': use demo, run or test." && exit 1 ;;
+test | lowest) extras=[test] ;;
+*) say "Unknown level '$level': use demo, run, test or lowest." && exit 1 ;;
 esac
+if [ "$level" = lowest ]; then # pip cannot choose the lowest versions, uv can
+    "$python" -m venv --clear .venv-lowest
+    .venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+    .venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e ".$extras"
+    exit 0
+fi
 if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     say "Making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
