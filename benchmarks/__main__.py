@@ -10,6 +10,7 @@ from pathlib import Path
 
 NAMES = (
     "imports",
+    "start",
     "receptive",
     "pointing",
     "skips",
@@ -20,6 +21,7 @@ NAMES = (
     "steel",
     "transition",
     "tiles",
+    "prediction_peers",
     "large",
     "grains",
     "grain_size",
@@ -34,6 +36,7 @@ NAMES = (
     "dense",
     "fuzz",
     "kills",
+    "cycles",
     "autosave",
     "heartbeat",
     "live",

@@ -70,6 +70,19 @@ def test_halo_suffices_for_aligned_tiles_and_is_no_larger_than_needed(depth: int
     assert int(rows[-1]) < start + step + halo(config)
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("start", [0, 32, 96])
+def test_a_part_of_the_logits_is_that_of_the_whole_and_costs_less(depth: int, start: int) -> None:
+    net, images = positive(UNetConfig(width=2, depth=depth)), torch.rand(1, 1, 128, 160)
+    core, seen = (slice(start, start + 32), slice(33, 160)), []
+    net.decoder[-1].register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape[2:])))
+    with torch.inference_mode():
+        whole, part = net(images), net(images, core)
+    assert torch.allclose(part, whole[:, :, core[0], core[1]], rtol=1e-4)
+    assert seen[0] == (128, 160)
+    assert seen[1] == (34 if start in (0, 96) else 36, 160 - 32 + 2)
+
+
 def test_published_geometry_of_the_default_network() -> None:
     assert (receptive_radius(UNetConfig()), halo(UNetConfig()), least_window(UNetConfig())) == (107, 96, 65536)
 

@@ -41,7 +41,15 @@ def picture(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("depth", "shape", "tile"),
-    [(2, (300, 217), 64), (3, (150, 401), 96), (4, (333, 340), 128), (4, (17, 650), 208), (2, (40, 35), 32)],
+    [
+        (2, (300, 217), 64),
+        (3, (150, 401), 96),
+        (4, (333, 340), 128),
+        (4, (17, 650), 208),
+        (2, (40, 35), 32),
+        (2, (600, 333), 256),  # large enough for the decoder to see less than the window
+        (4, (1040, 530), 512),
+    ],
 )
 def test_tiled_equals_untiled_bit_for_bit(depth: int, shape: tuple[int, int], tile: int, precision: Any) -> None:
     model, plane = make_model(depth), picture(*shape)
@@ -55,6 +63,12 @@ def test_tiled_equals_untiled_in_every_orientation(orientations: int, shape: tup
     model, plane = replace(make_model(3), orientations=orientations), picture(*shape)
     whole = predict_plane(model, plane, SegmentConfig(tile=8192, device="cpu"))
     assert np.array_equal(predict_plane(model, plane, SegmentConfig(tile=48, device="cpu")), whole)
+
+
+def test_large_tiles_in_every_orientation() -> None:
+    model, plane = replace(make_model(2), orientations=8), picture(530, 280)
+    whole = predict_plane(model, plane, SegmentConfig(tile=8192, device="cpu"))
+    assert np.array_equal(predict_plane(model, plane, SegmentConfig(tile=264, device="cpu")), whole)
 
 
 @pytest.mark.parametrize("shape", [(150, 97), (333, 70), (64, 64)])
@@ -173,7 +187,7 @@ def test_progress_counts_every_tile() -> None:
 def test_closing_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     forward = UNet.forward
-    monkeypatch.setattr(UNet, "forward", lambda net, x: (calls.append(1), forward(net, x))[1])
+    monkeypatch.setattr(UNet, "forward", lambda net, x, *core: (calls.append(1), forward(net, x, *core))[1])
     job = predict_tiles(make_model(), picture(100, 100), SegmentConfig(tile=32, **EXACT))
     next(job)
     job.close()
@@ -191,10 +205,10 @@ def limited(monkeypatch: pytest.MonkeyPatch, most: int, error: Exception) -> Non
     """Let the network fail for windows of more than `most` pixels."""
     forward = UNet.forward
 
-    def failing(net: UNet, x: torch.Tensor) -> torch.Tensor:
+    def failing(net: UNet, x: torch.Tensor, *core: Any) -> torch.Tensor:
         if x.shape[-1] * x.shape[-2] > most:
             raise error
-        return forward(net, x)
+        return forward(net, x, *core)
 
     monkeypatch.setattr(UNet, "forward", failing)
     monkeypatch.setattr(tiles, "least_window", lambda _: 0)

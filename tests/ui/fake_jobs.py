@@ -70,6 +70,11 @@ def chatter() -> Iterator[Event]:
     yield Finished("heard")
 
 
+def read(path: Path) -> Iterator[Event]:
+    """Return what is in a file."""
+    yield Finished(path.read_bytes())
+
+
 def double(array: np.ndarray[Any, Any]) -> Iterator[Event]:
     """Return an array times two."""
     yield Finished(array * 2)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_microcnn.config import ImagingConfig, VoronoiConfig
-from napari_microcnn.micrograph import Calibration
+from napari_microcnn.config import ImagingConfig, SegmentConfig, VoronoiConfig
+from napari_microcnn.events import Finished
+from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.synth import polycrystal
-from napari_microcnn.ui import layers
+from napari_microcnn.ui import layers, serve, tasks
 from napari_microcnn.ui.segment import SegmentDock
 
 NANOMETRES = Calibration((2.0, 2.0), "nm", "set by the user")
@@ -40,6 +41,23 @@ def test_results_lie_on_the_image(
     assert set(np.unique(viewer.layers["discs classes"].data)) <= {1, 2}
     assert "%" in dock.result.text()
     assert "Done" in dock.status.text()
+
+
+def test_the_answer_comes_before_it_is_known_how_far_to_trust_it(discs: np.ndarray, model_path: Path) -> None:
+    *_, answer, last = tasks.segment_image(Micrograph(discs, "YX"), model_path, SegmentConfig())
+    assert answer.found.classes.shape == discs.shape
+    assert serve.urgent(serve.EVENT, answer)
+    assert isinstance(last, Finished)
+    assert last.result[0] in ("green", "amber", "red")
+
+
+def test_how_far_to_trust_it_is_told(
+    viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None]
+) -> None:
+    viewer.add_image(discs, name="discs")
+    dock.run_button.click()
+    finish(dock)
+    assert "●" in dock.gap.text()
 
 
 def test_running_again_adds_no_layers(

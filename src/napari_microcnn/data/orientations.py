@@ -25,6 +25,20 @@ class Orientation:
         turned = images.transpose(-1, -2) if self.exchange else images
         return turned.flip(self._axes) if self._axes else turned
 
+    def region(self, region: tuple[slice, slice], shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Return where a region of images (..., H, W) of a shape lies in this orientation.
+
+        Examples
+        --------
+        >>> Orientation(rows=True, columns=False, exchange=True).region((slice(0, 2), slice(3, 5)), (10, 20))
+        (slice(3, 5, None), slice(8, 10, None))
+        """
+        rows, columns = (
+            slice(side - part.stop, side - part.start) if flipped else part
+            for part, side, flipped in zip(region, shape, (self.rows, self.columns), strict=True)
+        )
+        return (columns, rows) if self.exchange else (rows, columns)
+
     @property
     def _axes(self) -> list[int]:
         return [axis for axis, flipped in ((-2, self.rows), (-1, self.columns)) if flipped]

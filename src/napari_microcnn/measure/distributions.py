@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 
 def edge_weights(
@@ -81,6 +81,6 @@ def lognormal_misfit(sizes: ArrayLike) -> float:
     number = len(logarithms)
     if number < 3 or np.ptp(logarithms) == 0:
         return float("nan")
-    law = norm.cdf(logarithms, logarithms.mean(), logarithms.std(ddof=1))
+    law = ndtr((logarithms - logarithms.mean()) / logarithms.std(ddof=1))
     steps = np.arange(number + 1) / number
     return float(max((steps[1:] - law).max(), (law - steps[:-1]).max()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 
 @dataclass(frozen=True)
@@ -83,5 +83,5 @@ def ratio(counted: ArrayLike, examined: ArrayLike) -> Estimate:
     if number < 2:
         return Estimate(value, float("nan"), float("nan"), number)
     variance = number / (number - 1) * float(((above - value * below) ** 2).sum()) / float(below.sum()) ** 2
-    margin = float(student.ppf(0.975, number - 1) * np.sqrt(variance))
+    margin = float(stdtrit(number - 1, 0.975) * np.sqrt(variance))
     return Estimate(value, max(value - margin, 0.0), value + margin, number)

@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from napari_microcnn.config import UNetConfig
 
+Region = tuple[slice, ...]
+"""Rows and columns."""
+
 
 def convolutions(channels: int, filters: int) -> nn.Sequential:
     """Two 3 x 3 convolutions, each with batch normalisation and ReLU.
@@ -25,6 +28,47 @@ def convolutions(channels: int, filters: int) -> nn.Sequential:
         nn.BatchNorm2d(filters),
         nn.ReLU(inplace=True),
     )
+
+
+def decoder_fields(core: Region, bottom: tuple[int, ...], depth: int) -> list[Region]:
+    """Return what each level of the decoder must see for a part of the logits, from the finest level down.
+
+    Parameters
+    ----------
+    core : tuple of slice
+        Rows and columns of the logits.
+    bottom : tuple of int
+        Height and width at the bottleneck, which is seen whole.
+    depth : int
+
+    Returns
+    -------
+    list of tuple of slice
+        Rows and columns at the resolution of level 0 to `depth`. Those of the levels of the decoder reach 2 pixels, for
+        the two 3 x 3 convolutions, beyond what is wanted there, and are even, because the level below has half of them.
+
+    Examples
+    --------
+    >>> decoder_fields((slice(16, 32), slice(0, 32)), (24, 32), 1)[0]
+    (slice(14, 34, None), slice(0, 34, None))
+    """
+    fields, wanted = [], core
+    for level in range(depth):
+        sides = (side << (depth - level) for side in bottom)
+        field = tuple(
+            slice(max(0, (part.start - 2) // 2 * 2), min(side, -(-(part.stop + 2) // 2) * 2))
+            for part, side in zip(wanted, sides, strict=True)
+        )
+        fields.append(field)
+        wanted = tuple(slice(part.start // 2, part.stop // 2) for part in field)
+    return [*fields, tuple(slice(0, side) for side in bottom)]
+
+
+def cut(x: Tensor, region: Region, outer: Region | None = None) -> Tensor:
+    """Return a region of an array (N, C, H, W) that holds all, or the `outer` region."""
+    starts = (0, 0) if outer is None else (part.start for part in outer)
+    rows, columns = (slice(part.start - start, part.stop - start) for part, start in zip(region, starts, strict=True))
+    return x[:, :, rows, columns]
 
 
 class UNet(nn.Module):
@@ -54,8 +98,15 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(convolutions(2 * narrow, narrow) for narrow, _ in reversed(levels))
         self.head = nn.Conv2d(config.width, config.classes, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits, (N, K, H, W), of images (N, C, H, W).
+    def forward(self, x: Tensor, core: Region | None = None) -> Tensor:
+        """Return the logits, (N, K, H, W), of images (N, C, H, W), or of a part of them.
+
+        Parameters
+        ----------
+        x : Tensor
+        core : tuple of slice, optional
+            Rows and columns that are wanted. They are the same as in the logits of the whole, but the
+            decoder, which takes most of the time, leaves out what they do not depend on.
 
         Raises
         ------
@@ -69,9 +120,14 @@ class UNet(nn.Module):
             skips.append(x)
             x = functional.max_pool2d(x, 2)
         x = self.bottleneck(x)
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat([up(x), skips.pop()], dim=1))
-        logits: Tensor = self.head(x)  # (N, K, H, W)
+        fields = decoder_fields(core, tuple(x.shape[2:]), self.config.depth) if core is not None else None
+        for level, up, block in zip(reversed(range(self.config.depth)), self.up, self.decoder, strict=True):
+            skip = skips.pop()
+            if fields is not None:
+                half = tuple(slice(part.start // 2, part.stop // 2) for part in fields[level])
+                x, skip = cut(x, half, fields[level + 1]), cut(skip, fields[level])
+            x = block(torch.cat([up(x), skip], dim=1))
+        logits: Tensor = self.head(x if fields is None or core is None else cut(x, core, fields[0]))  # (N, K, H, W)
         return logits
 
     def _check(self, shape: torch.Size) -> None:

@@ -168,7 +168,13 @@ class TilePredictor:
     def _seen(self, images: Tensor, orientation: Orientation, core: tuple[slice, slice]) -> Tensor:
         """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
         turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
-        logits = orientation.undo(self._net(turned))[0, :, core[0], core[1]].float().contiguous()
+        height, width = (part.stop - part.start for part in core)
+        if height * width >= least_window(self._model.config):
+            region = orientation.region(core, (images.shape[2], images.shape[3]))
+            found = orientation.undo(self._net(turned, region))
+        else:  # the network would round otherwise for so small a part
+            found = orientation.undo(self._net(turned))[:, :, core[0], core[1]]
+        logits = found[0].float().contiguous()
         if not self._model.tells_cores:
             return _softmax(logits).permute(1, 2, 0)
         core_or_not = torch.stack([torch.zeros_like(logits[-1]), logits[-1]])

@@ -149,8 +149,7 @@ class Dock(QWidget):
         """
 
         def finished(result: Any) -> None:
-            self._steps = [*(on_finished(result) or ()), self._end]
-            self._take_step()
+            self.take([*(on_finished(result) or ()), self._end])
 
         def stopped() -> None:
             self._end()
@@ -187,6 +186,12 @@ class Dock(QWidget):
             name=name,
             listening=listening,
         )
+
+    def take(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Take steps one by one with a pause for the window between them, after those that wait already."""
+        self._steps += steps
+        if self._steps and not self._step_timer.isActive():
+            self._take_step()
 
     def stop(self) -> None:
         """Ask the running job to stop; what it reached is kept."""

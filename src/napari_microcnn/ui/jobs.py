@@ -150,13 +150,13 @@ class RunningJob(QObject):
         if kind == serve.DEVICE:
             return
         self._inbox.append((kind, content))
-        if len(self._inbox) == 1 or kind != serve.EVENT:
+        if len(self._inbox) == 1 or serve.urgent(kind, content):
             self._arrived.emit()
 
     def _schedule(self) -> None:
-        ended = any(kind != serve.EVENT for kind, _ in tuple(self._inbox))
-        if self.running and (ended or not self._timer.isActive()):
-            interval = INTERVAL if ended else self._interval
+        urgent = any(serve.urgent(*answer) for answer in tuple(self._inbox))
+        if self.running and (urgent or not self._timer.isActive()):
+            interval = INTERVAL if urgent else self._interval
             wait = max(0.0, interval - (time.monotonic() - self._last))
             self._timer.start(int(wait * 1000))
 

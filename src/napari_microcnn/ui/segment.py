@@ -30,6 +30,7 @@ from napari_microcnn.ui.script import ScriptButton
 from napari_microcnn.ui.scripting import Reading
 from napari_microcnn.ui.text import Sentence, quiet
 
+_Steps = Callable[[tasks.Segmented], list[Callable[[], None]]]
 _LIGHTS = {"green": "#009e73", "amber": "#e69f00", "red": "#d55e00"}
 _ADVANCED = ("magnification", "min_size", "tile", "precision", "device")
 _OBJECTS = {"grains": "grains inside boundaries", "particles": "particles"}
@@ -54,6 +55,7 @@ class SegmentDock(Dock):
         self.gap = Sentence()
         self.doubt = Doubt(self.viewer, self.say)
         self._drawing: _LiveClasses | None = None
+        self._found: tasks.Segmented | None = None
         self._read: Reading | None = None
         self.large = LargeSection(self)
         self.batch = BatchSection(self, lambda: (self._model(), self._config()))
@@ -100,15 +102,16 @@ class SegmentDock(Dock):
         if self.large.wanted(image):
             self.large.run(image, source, model, config)
             return
-        self._drawing = _LiveClasses(self.viewer, image, model)
+        self._drawing, self._found = _LiveClasses(self.viewer, image, model), None
         about = {"model": str(model.path), "model name": model.name, "settings": config.model_dump()}
+        steps = partial(self._steps_to_show, image, image.name, model, about, source)
         self.start(
             partial(tasks.segment_image, source, model.path, config),
             f"Segmenting {image.name}",
-            on_finished=partial(self._show, image, image.name, model, about, source),
+            on_finished=partial(self._finish, steps),
             on_event=self._follow,
-            on_stopped=lambda: self.say("Stopped; the tiles that were done are shown."),
-            on_update=self._draw,
+            on_stopped=self._stopped,
+            on_update=partial(self._draw, steps),
         )
 
     def _model(self) -> ModelFile:
@@ -125,13 +128,28 @@ class SegmentDock(Dock):
             self.advance(event.done, event.total, event.seconds_left)
         elif isinstance(event, Progress):
             self.advance(event.done, event.total)
+        elif isinstance(event, tasks.SegmentationDone):
+            self._drawing, self._found = None, event.found
 
-    def _draw(self) -> None:
-        if self._drawing is not None and self._drawing.last is not None:
+    def _draw(self, steps: _Steps) -> None:
+        if self._found is not None:
+            self.take(self._unshown(steps))
+        elif self._drawing is not None and self._drawing.last is not None:
             self._drawing.draw()
             self.say(f"Tile {self._drawing.last.done} of {self._drawing.last.total}")
 
-    def _show(
+    def _unshown(self, steps: _Steps) -> list[Callable[[], None]]:
+        """Return the steps that show the answer that came; none once it was shown."""
+        found, self._found = self._found, None
+        return [] if found is None else steps(found)
+
+    def _finish(self, steps: _Steps, gap: tuple[str, str]) -> list[Callable[[], None]]:
+        return [*self._unshown(steps), partial(self._tell_gap, gap)]
+
+    def _stopped(self) -> None:
+        self.say("Stopped; the tiles that were done are shown." if self._drawing is not None else "Done.")
+
+    def _steps_to_show(
         self,
         image: Image,
         name: str,
@@ -141,7 +159,6 @@ class SegmentDock(Dock):
         found: tasks.Segmented,
     ) -> list[Callable[[], None]]:
         """Return the steps that show the result."""
-        self._drawing = None
         config = SegmentConfig(**about["settings"])
         self._read = Reading(source, model.reference, config, found.computed["precision"])
         chosen = about["settings"]["objects"]
@@ -165,7 +182,6 @@ class SegmentDock(Dock):
 
         def tell() -> None:
             self.result.setText(found.summary)
-            self._tell_gap(found.gap)
             self.say("Done." if self.noticed else f"Done. {_magnified(found.magnification)}")
 
         def update() -> None:

@@ -22,7 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from napari_microcnn.events import Alive, Finished, Job
+from napari_microcnn.events import Alive, Event, Finished, Job
 from napari_microcnn.ui import wire
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,15 @@ class Failure:
     message: str
     expected: bool
     details: str = ""
+
+
+class Urgent(Event):
+    """What the user waits for: it is shown as soon as the end of a job is."""
+
+
+def urgent(answer: str, content: Any) -> bool:
+    """Whether an answer is shown at once, however slowly the window draws."""
+    return answer != EVENT or isinstance(content, Urgent)
 
 
 class _Server:
@@ -92,9 +101,12 @@ class _Server:
 
     def _warm_up(self) -> None:
         from napari_microcnn.device import describe_device
-        from napari_microcnn.ui.tasks import rehearse
 
         self._answer(DEVICE, describe_device("auto"))
+        if not self._tasks.empty():  # what is wanted already need not be rehearsed
+            return
+        from napari_microcnn.ui.rehearsal import rehearse
+
         with closing(rehearse()) as events:
             for _ in events:
                 if not self._tasks.empty():

@@ -7,6 +7,7 @@ that importing this module for its name costs nothing.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_microcnn.config import ClassInfo, ImagingConfig, SegmentConfig, TrainConfig, VoronoiConfig
-from napari_microcnn.events import Alive, Change, EpochDone, FileDone, Finished, ImageAdded, Job, Notice, PreviewDone
+from napari_microcnn.events import Alive, Change, EpochDone, FileDone, Finished, ImageAdded, Job, Notice
+from napari_microcnn.io.errors import WriteError
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui.models import ModelFile, read_model_file
 from napari_microcnn.ui.pairing import FilePair, OnDisk, PaintedImage, annotated, opened
+from napari_microcnn.ui.serve import Urgent
 
 if TYPE_CHECKING:
     from napari_microcnn.batch import Batch
@@ -59,8 +62,6 @@ class Segmented:
         Device, precision and all magnifications, for the provenance.
     segments : Segments or None
         Boundary segments with their confidence, where a single plane was searched for grains.
-    gap : tuple of str
-        Traffic light and sentence on how far the image is from what the model knows.
     covered : tuple of tuple of int
         (top, bottom, left, right) of the databar and plates that were left out of the first plane.
     """
@@ -71,9 +72,15 @@ class Segmented:
     summary: str
     magnification: tuple[float, ...]
     computed: dict[str, Any]
-    gap: tuple[str, str]
     segments: Any = None
     covered: tuple[tuple[int, int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationDone(Urgent):
+    """The answer for one image is there; how far to trust it is found out next."""
+
+    found: Segmented
 
 
 def synthesise(structure: VoronoiConfig, imaging: ImagingConfig, seed: int) -> Job[Picture]:
@@ -105,8 +112,16 @@ def make_pictures(structure: VoronoiConfig, imaging: ImagingConfig, seed: int, c
     yield from make(structure, imaging, seed, count, folder)
 
 
-def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfig) -> Job[Segmented]:
-    """Segment an image and measure what was found."""
+def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfig) -> Job[tuple[str, str]]:
+    """Segment an image and measure what was found.
+
+    Yields
+    ------
+    Event
+        `SegmentationDone` with the answer; in the end a traffic light and a sentence on how far the image is from what
+        the model knows.
+    """
+    from napari_microcnn.predict.gap import domain_gap
     from napari_microcnn.predict.segment import segment
 
     micrograph = opened(source)
@@ -115,7 +130,10 @@ def segment_image(source: Micrograph | OnDisk, model: Path, config: SegmentConfi
             if not isinstance(event, Finished):
                 yield event
                 continue
-            yield Finished(_measured(event.result, micrograph.calibration))
+            found = event.result
+            yield SegmentationDone(_measured(found, micrograph.calibration))
+            gap = domain_gap(micrograph, found.model, config, found.magnification[len(found.magnification) // 2])
+            yield Finished((gap.light, gap.sentence))
 
 
 def segment_folder(
@@ -135,11 +153,9 @@ def segment_folder(
 def _measured(found: Any, calibration: Calibration | None) -> Segmented:
     """Return what the window shows of a `Segmentation`."""
     from napari_microcnn.measure.segments import find_segments
-    from napari_microcnn.predict.gap import domain_gap
 
     rule = found.model.objects if found.config.objects is None else None
     lines = found.boundary if found.labels is not None and found.labels.ndim == 2 else None
-    gap = domain_gap(found.micrograph, found.model, found.config, found.magnification[len(found.magnification) // 2])
     first = found.overlays[0]
     field = (..., *first.field.slices)  # the databar is no area of any class
     inside = None if found.labels is None else found.labels[field]
@@ -152,7 +168,6 @@ def _measured(found: Any, calibration: Calibration | None) -> Segmented:
         magnification=found.magnification,
         computed=found.computed,
         segments=None if lines is None else find_segments(found.labels, lines),
-        gap=(gap.light, gap.sentence),
         covered=tuple(tuple(box) for box in first.boxes),
     )
 
@@ -233,30 +248,17 @@ def train_model(
     images = [annotated(one) for one in data]
     with closing(train_segmenter(images, classes, config, resume=before, preview=preview, changes=told)) as job:
         for event in job:
-            if isinstance(event, EpochDone) and event.model is not None:
-                yield replace(event, model=_kept(event.model, folder, name))
-            elif isinstance(event, Finished):
-                yield Finished(_kept(event.result, folder, name))
-            else:
+            model = event.model if isinstance(event, EpochDone) else getattr(event, "result", None)
+            if model is None:
                 yield event
-
-
-def rehearse() -> Job[None]:
-    """Begin a small training: what libraries set up at their first use takes a second, which the user need not wait."""
-    from napari_microcnn.data.annotations import Annotated
-    from napari_microcnn.train.segmenter import train_segmenter
-
-    classes = [ClassInfo(id=number, name=str(number), colour="#000000") for number in (1, 2)]
-    image = np.random.default_rng(0).random((256, 256), np.float32)
-    annotation = np.repeat(np.array([1, 2], np.uint8), 128)[:, None].repeat(256, axis=1)
-    region = (slice(0, 256), slice(0, 256))
-    data = [Annotated(image, annotation)]
-    with closing(train_segmenter(data, classes, preview=(0, region), changes=list)) as job:
-        for event in job:
-            yield event
-            if isinstance(event, PreviewDone):
-                break
-    yield Finished(None)
+                continue
+            try:
+                kept = _kept(model, folder, name)
+            except WriteError as error:  # a disk that has become full must not cost a training
+                folder = Path(tempfile.mkdtemp(prefix="napari-microcnn-"))
+                yield Notice(f"{error} The model is in {folder} instead.")
+                kept = _kept(model, folder, name)
+            yield replace(event, model=kept) if isinstance(event, EpochDone) else Finished(kept)
 
 
 def _understood(changes: Callable[[], Sequence[Change | PaintedImage]]) -> list[Change]:
