@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_microcnn.io.atomic import WriteError, make_folder, replacing, replacing_all
+from napari_microcnn.io.atomic import WriteError, make_folder, replacing, replacing_all, replacing_folder
 from napari_microcnn.io.write import write_image, write_json, write_table
 
 
@@ -46,6 +46,30 @@ def test_an_interruption_leaves_the_old_file(tmp_path: Path, error: type[BaseExc
         interrupted()
     assert path.read_text() == "old"
     assert files(tmp_path) == ["mask.tif"]
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+
+    def write(text: str, error: type[BaseException] | None = None) -> None:
+        with replacing_folder(path) as unfinished:
+            (unfinished / "deep").mkdir(parents=True)
+            (unfinished / "deep" / text).write_text(text)
+            if error is not None:
+                raise error
+
+    write("old")
+    with pytest.raises(KeyboardInterrupt):
+        write("half", KeyboardInterrupt)
+    assert files(path / "deep") == ["old"]
+    write("new")
+    assert files(path / "deep") == ["new"]
+    assert files(tmp_path) == ["a.zarr"]
+    path = tmp_path / "file.zarr"
+    path.write_text("mine")
+    with pytest.raises(WriteError, match="there is a file of that name"):
+        write("new")
+    assert files(tmp_path) == ["a.zarr", "file.zarr"]
 
 
 @pytest.mark.parametrize(

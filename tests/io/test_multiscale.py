@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_microcnn.io.multiscale import create_multiscale, open_multiscale, read_ome_zarr
+from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
+from napari_microcnn.io.ome_zarr import read_ome_zarr
 from napari_microcnn.io.read import ReadError, read_micrograph
 
 PIXELS = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40)

@@ -15,7 +15,8 @@ from yaozarrs import validate_zarr_store
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Notice, TileDone, result_of
 from napari_microcnn.io.errors import WriteError
-from napari_microcnn.io.multiscale import MultiscaleImage, create_multiscale, open_multiscale, read_ome_zarr
+from napari_microcnn.io.multiscale import MultiscaleImage, create_multiscale, open_multiscale
+from napari_microcnn.io.ome_zarr import read_ome_zarr
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict import TilePredictor, large, large_plane, segment, segment_large

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.micrograph import Calibration
@@ -71,6 +72,25 @@ def test_outlines_for_other_programs_are_written_beside(
     labels = tifffile.imread(tmp_path / "results" / "discs_1_labels.tif")
     assert len(outlines["annotations"]) == len(np.unique(labels[labels > 0]))
     assert "--format coco" in json.loads((tmp_path / "results" / "discs_1.json").read_text())["command"]
+
+
+def test_image_and_masks_as_one_ome_zarr(
+    viewer: Any, dock: ExportDock, segmented: None, finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    dock.also["ome-zarr"].setChecked(True)
+    for name in ("classes", "labels"):
+        dock.what[name].setChecked(False)
+    dock.run_button.click()
+    assert "tick 'Class map' or 'Labels' above" in told.pop()
+    dock.what["classes"].setChecked(True)
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    [stored] = (tmp_path / "results").glob("*.ome.zarr")
+    np.testing.assert_array_equal(zarr.open_group(stored, mode="r")["0"], viewer.layers["discs 1"].data)
+    viewer.layers.remove("discs 1")
+    dock.run_button.click()
+    assert "open the image" in told.pop()
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "PNG"])

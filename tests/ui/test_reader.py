@@ -12,8 +12,9 @@ import pytest
 from napari.layers import Labels
 
 from napari_microcnn.config import ClassInfo
+from napari_microcnn.io.labelled import write_labelled_to
 from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
-from napari_microcnn.micrograph import Calibration
+from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.reader import get_reader
 
@@ -47,6 +48,24 @@ def test_a_segmentation_opens_while_it_is_written(viewer: Any, tmp_path: Path) -
     assert (np.asarray(objects.data[0][0:64, 0:40]) == 7).all()
     assert (np.asarray(objects.data[1][0:32, 0:20]) == 7).all()
     assert layers.calibration_of(objects).pixel_size == (2, 2)
+
+
+def test_an_exported_segmentation_opens_as_image_and_labels(viewer: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
+    masks = {"classes": pixels % 2 + 1, "labels": np.arange(2000, dtype=np.int32).reshape(40, 50)}
+    micrograph = Micrograph(pixels, "YX", Calibration.parse("2 nm"), "steel")
+    for names in (["labels"], ["classes", "labels"]):
+        path = tmp_path / f"steel {len(names)}.ome.zarr"
+        write_labelled_to(path, micrograph, {name: masks[name] for name in names}, OURS)
+        viewer.layers.clear()
+        viewer.open(str(path), plugin="napari-microcnn")
+        image, *labels = viewer.layers
+        assert [layer.name for layer in labels] == [f"steel {len(names)} {name}" for name in names]
+        np.testing.assert_array_equal(image.data, pixels)
+        for name, layer in zip(names, labels, strict=True):
+            np.testing.assert_array_equal(layer.data, masks[name])
+            assert layers.calibration_of(layer).pixel_size == (2, 2)
+    assert labels[0].colormap.map(2)[:3] == pytest.approx((0xE6 / 255, 0x9F / 255, 0), abs=0.01)
 
 
 def test_a_mask_of_ilastik_opens_as_labels(viewer: Any, tmp_path: Path) -> None:

@@ -98,5 +98,6 @@ def write_segmentation(
             page=page,
             pdf=pdf,
             also=also,
+            micrograph=micrograph,
         )
     )

@@ -39,7 +39,9 @@ def segment_files(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the same page as STEM.pdf.")] = False,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Write this format too: png, imagej, coco, geojson or parquet; repeatable."),
+        typer.Option(
+            "--format", help="Write this format too: png, imagej, coco, geojson, parquet, ome-zarr; repeatable."
+        ),
     ] = None,
     large: Annotated[
         bool,

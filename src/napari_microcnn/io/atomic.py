@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from napari_microcnn.io.errors import WriteError
 
-__all__ = ["WriteError", "make_folder", "replacing", "replacing_all", "telling"]
+__all__ = ["WriteError", "make_folder", "replacing", "replacing_all", "replacing_folder", "telling"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; make room or choose another folder",
@@ -23,6 +24,7 @@ _REASONS = {
     errno.ENOENT: "the folder does not exist; create it or choose another",
     errno.ENOTDIR: "what should be its folder is a file; choose another folder",
     errno.EISDIR: "there is a folder of that name; choose another name",
+    errno.EEXIST: "there is a file of that name; choose another name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
@@ -71,6 +73,34 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Do as `replacing` for a file format that is a folder, such as OME-Zarr.
+
+    Yields
+    ------
+    Path
+        A folder beside it, not there as yet.
+    """
+    final = Path(os.path.realpath(path))
+    unfinished = final.with_name(f".{final.name[:150]}.{secrets.token_hex(4)}.part")
+    before = unfinished.with_suffix(".before")
+    with telling(path):
+        if final.exists() and not final.is_dir():
+            raise NotADirectoryError(errno.EEXIST, os.strerror(errno.EEXIST))
+        try:
+            yield unfinished
+            for file in (file for file in unfinished.rglob("*") if file.is_file()):
+                _flush(file)
+            # No system replaces a folder that holds something in one step.
+            if final.is_dir():
+                final.rename(before)
+            unfinished.rename(final)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(before, ignore_errors=True)
+
+
+@contextmanager
 def telling(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn an `OSError` while writing `path` into a `WriteError` with one sentence."""
     try:
@@ -83,10 +113,14 @@ def telling(path: str | os.PathLike[str]) -> Iterator[None]:
 def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Do as `replacing` for several files: none appears before all are complete, and the last one appears last.
 
-    So a process that is killed in between leaves no last file that promises others.
+    So a process that is killed in between leaves no last file that promises others. What ends in ``.zarr`` is a folder.
     """
     with ExitStack() as stack:
-        yield [stack.enter_context(replacing(path)) for path in reversed(paths)][::-1]
+        entered = [
+            stack.enter_context(replacing_folder(path) if path.suffix == ".zarr" else replacing(path))
+            for path in reversed(paths)
+        ]
+        yield entered[::-1]
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

@@ -1,9 +1,10 @@
-"""Results in the formats of other programs, beside the OME-TIFF files: PNG, outlines of objects, Parquet."""
+"""Results in the formats of other programs, beside the OME-TIFF files: PNG, outlines of objects, Parquet, OME-Zarr."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,16 +16,16 @@ from napari_microcnn.io.errors import WriteError
 from napari_microcnn.io.outlines import outlines_as
 from napari_microcnn.io.provenance import describe_calibration
 from napari_microcnn.io.write import write_image_to
-from napari_microcnn.micrograph import Calibration, Pixels
+from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 
-OtherFormat = Literal["png", "imagej", "coco", "geojson", "parquet"]
-"""Masks as PNG, outlines of objects for ImageJ, as COCO or GeoJSON, the table as Parquet."""
+OtherFormat = Literal["png", "imagej", "coco", "geojson", "parquet", "ome-zarr"]
+"""Masks as PNG, outlines for ImageJ, as COCO or GeoJSON, the table as Parquet, image with masks as OME-Zarr."""
 
 Columns: TypeAlias = "Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]"
 
 OUTLINES = {"imagej": "_rois.zip", "coco": "_coco.json", "geojson": ".geojson"}
 """Endings of the names of outlines, after ``STEM``."""
-ENDINGS: dict[str, str] = {"png": "_classes.png", "parquet": ".parquet", **OUTLINES}
+ENDINGS: dict[str, str] = {"png": "_classes.png", "parquet": ".parquet", "ome-zarr": ".ome.zarr", **OUTLINES}
 """Ending of one file of every format, after ``STEM``."""
 _EXTRAS = {"imagej": "roifile", "parquet": "pyarrow"}
 
@@ -68,13 +69,16 @@ def other_writers(
     table: Columns | None,
     calibration: Calibration | None,
     axes: str,
+    micrograph: Micrograph | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Callable[[Path], object]]:
     """Return what writes each file of these formats, by its name.
 
     Raises
     ------
     WriteError
-        If a format is unknown or its package is not installed, or outlines of a stack are wanted.
+        If a format is unknown or its package is not installed, if outlines of a stack are wanted, or OME-Zarr without
+        the image.
     """
     check_formats(formats)
     writers: dict[str, Callable[[Path], object]] = {}
@@ -89,6 +93,12 @@ def other_writers(
             writers[f"{stem}{ending}"] = partial(_outlines, kind, labels, calibration, stem)
     if "parquet" in formats and table is not None:
         writers[f"{stem}.parquet"] = partial(write_parquet_to, columns=table, calibration=calibration)
+    masks = {name: mask for name, mask in (("classes", classes), ("labels", labels)) if mask is not None}
+    if "ome-zarr" in formats and masks:
+        if micrograph is None:
+            raise WriteError("Masks in an OME-Zarr stand beside their image; name the image.")
+        image = replace(micrograph, calibration=calibration)
+        writers[f"{stem}{ENDINGS['ome-zarr']}"] = partial(_labelled, micrograph=image, masks=masks, about=about)
     return writers
 
 
@@ -104,3 +114,10 @@ def write_parquet_to(file: Path, columns: Columns, calibration: Calibration | No
 
 def _outlines(kind: str, labels: Pixels, calibration: Calibration | None, stem: str, file: Path) -> None:
     file.write_bytes(outlines_as(kind, np.asarray(labels), calibration, f"{stem}_labels.tif"))
+
+
+def _labelled(file: Path, micrograph: Micrograph, masks: Mapping[str, Pixels], about: Mapping[str, Any] | None) -> None:
+    from napari_microcnn.io.labelled import write_labelled_to
+    from napari_microcnn.io.ome_zarr import OURS
+
+    write_labelled_to(file, micrograph, masks, {OURS: dict(about or {})})

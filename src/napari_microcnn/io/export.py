@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from napari_microcnn.io.errors import WriteError
 from napari_microcnn.io.exchange import OtherFormat, other_writers
 from napari_microcnn.io.provenance import describe_calibration, file_sha256
 from napari_microcnn.io.write import Format, write_image_to, write_json_to, write_table_to
-from napari_microcnn.micrograph import Calibration, Pixels
+from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 
 _LOG = logging.getLogger(__name__)
 _ENDINGS: dict[Format, str] = {"ome-tiff": ".tif", "tiff": ".tif", "png": ".png"}
@@ -40,6 +40,7 @@ def export_segmentation(
     page: str | None = None,
     pdf: bytes | None = None,
     also: Collection[OtherFormat] = (),
+    micrograph: Micrograph | None = None,
 ) -> list[Path]:
     """Write what a segmentation found, each part that is given.
 
@@ -74,8 +75,11 @@ def export_segmentation(
         HTML report, ``STEM.html``; see `napari_microcnn.io.page.sample_page`.
     pdf : bytes, optional
         The same as ``STEM.pdf``; see `napari_microcnn.io.pdf.sample_pdf`.
-    also : collection of {"png", "imagej", "coco", "geojson", "parquet"}
-        Formats to write besides: masks as PNG, outlines of the objects, the table as Parquet.
+    also : collection of {"png", "imagej", "coco", "geojson", "parquet", "ome-zarr"}
+        Formats to write besides: masks as PNG, outlines of the objects, the table as Parquet, the image with its masks
+        as OME-Zarr.
+    micrograph : Micrograph, optional
+        What was segmented; needed for ``"ome-zarr"``.
 
     Returns
     -------
@@ -90,30 +94,22 @@ def export_segmentation(
     if format not in _ENDINGS:
         raise WriteError(f"Masks are written as {', '.join(get_args(Format))}, not as {format!r}.")
     stem = _safe(stem)
+    maps = {"classes": classes, "labels": labels, "probabilities": probabilities, "uncertainty": uncertainty}
     writers: dict[str, Callable[[Path], object]] = {}
-    for name, mask in (("classes", classes), ("labels", labels)):
-        if mask is not None:
-            writers[f"{stem}_{name}{_ENDINGS[format]}"] = partial(
-                write_image_to, pixels=mask, axes=axes, calibration=calibration, format=format, name=f"{stem} {name}"
-            )
-    if probabilities is not None:
-        writers[f"{stem}_probabilities.tif"] = partial(
+    for name, pixels in maps.items():
+        if pixels is None:
+            continue
+        mask, channels = name in ("classes", "labels"), name == "probabilities"
+        # PNG has no place for fractions and stacks of them.
+        kind: Format = "tiff" if format == "png" and not mask else format
+        writers[f"{stem}_{name}{_ENDINGS[kind]}"] = partial(
             write_image_to,
-            pixels=probabilities,
-            axes=axes.replace("YX", "CYX"),
+            pixels=pixels,
+            axes=axes.replace("YX", "CYX") if channels else axes,
             calibration=calibration,
-            format="tiff" if format == "png" else format,
-            name=f"{stem} probabilities",
-            channel_names=class_names,
-        )
-    if uncertainty is not None:
-        writers[f"{stem}_uncertainty.tif"] = partial(
-            write_image_to,
-            pixels=uncertainty,
-            axes=axes,
-            calibration=calibration,
-            format="tiff" if format == "png" else format,
-            name=f"{stem} uncertainty",
+            format=kind,
+            name=f"{stem} {name}",
+            channel_names=class_names if channels else None,
         )
     if table is not None:
         writers[f"{stem}.csv"] = partial(write_table_to, columns=table)
@@ -121,9 +117,20 @@ def export_segmentation(
         writers[f"{stem}.html"] = partial(Path.write_text, data=page, encoding="utf-8")
     if pdf is not None:
         writers[f"{stem}.pdf"] = partial(Path.write_bytes, data=pdf)
+    model = provenance.get("model") or {}
     writers |= other_writers(
-        stem, also, classes=classes, labels=labels, table=table, calibration=calibration, axes=axes
+        stem,
+        also,
+        classes=classes,
+        labels=labels,
+        table=table,
+        calibration=calibration,
+        axes=axes,
+        micrograph=micrograph,
+        about={"model": model.get("sha256"), "classes": model.get("classes", [])},
     )
+    if micrograph is not None:
+        _keep_input(micrograph, Path(folder), writers)
     record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers), "sha256": {}}
     writers = {name: partial(_write_hashed, write, name, record["sha256"]) for name, write in writers.items()}
     writers[f"{stem}.json"] = partial(write_json_to, content=record)
@@ -137,7 +144,7 @@ def format_warning(format: Format, calibration: Calibration | None, stem: str = 
     if calibration is None or format == "ome-tiff":
         return None
     if format == "png":
-        return f"PNG carries no pixel size; it is in {stem}.json."
+        return f"PNG carries the pixel size only as a comment that few programs read; it is in {stem}.json."
     return f"Plain TIFF carries the pixel size only as a resolution that many programs ignore; it is in {stem}.json."
 
 
@@ -149,6 +156,13 @@ def write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> 
             with telling(final):
                 write(file)
     return paths
+
+
+def _keep_input(micrograph: Micrograph, folder: Path, names: Iterable[str]) -> None:
+    """Make sure that no result takes the place of what was segmented."""
+    for name in names:
+        if micrograph.path is not None and (folder / name).resolve() == micrograph.path.resolve():
+            raise WriteError(f"{micrograph.path} is the image itself and would be replaced; choose another folder.")
 
 
 def _write_hashed(write: Callable[[Path], object], name: str, hashes: dict[str, str], file: Path) -> None:

@@ -6,39 +6,22 @@ below ``labels``. Every level has every second row and column of the one before:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.errors import ReadError
-from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.io.ome_zarr import UNITS, Store, checked_array, open_root
+from napari_microcnn.micrograph import Calibration
 
 SUFFIX = ".ome.zarr"
 _COARSEST = 512
 """The smallest level has no longer side, in pixels, so that a viewer shows it at once."""
-
-_LARGEST_CHUNK, _MOST_CHUNKS = 1 << 30, 10_000_000
-"""Bytes that are decoded at once, and pieces, at most."""
-_DECODERS = {
-    "bytes", "transpose", "sharding_indexed", "blosc", "gzip", "zlib", "zstd", "lz4", "bz2", "lzma", "crc32c", "crc32",
-    "delta", "shuffle", "packbits",
-}  # fmt: skip
-"""What is decoded; others, such as pickle, may run what they like."""
-
-_UNITS = {
-    "pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "mm": "millimeter", "cm": "centimeter",
-    "m": "meter", "inch": "inch",
-}  # fmt: skip
-
-Store = Any
-"""A zarr group or array."""
 
 
 class MultiscaleImage:
@@ -52,7 +35,7 @@ class MultiscaleImage:
 
     def __init__(self, group: Store) -> None:
         self.levels = [
-            _checked(group[str(level)]) for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))
+            checked_array(group[str(level)]) for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))
         ]
 
     def __setitem__(self, region: tuple[int | slice, ...], values: NDArray[Any]) -> None:
@@ -94,16 +77,16 @@ def create_multiscale(
     path : Path
         Must not exist.
     shape : tuple of int
-        ``(..., Y, X)``.
+        ``(..., Y, X)``; channels before the plane and its stack.
     chunk : int
         Side of the chunks in pixels.
     axes : str
-        One letter of ``"TZYX"`` per dimension.
+        One letter of ``"TCZYX"`` per dimension.
     calibration : Calibration, optional
     name : str
         Of the image.
     dtype : str
-        Of the image; images of labels are int32.
+        Of the image; images of labels are int32 and have its shape without channels.
     labels : sequence of str
         Names of the images of labels.
     about : dict, optional
@@ -124,7 +107,9 @@ def create_multiscale(
         below.attrs["ome"] = {"version": "0.5", "labels": list(labels)}
         for one in labels:
             extra = {"image-label": {"source": {"image": "../../"}}}
-            _create_image(below.create_group(one), shape, chunk, axes, calibration, one, "int32", extra)
+            place = [length for length, letter in zip(shape, axes, strict=True) if letter != "C"]
+            left = axes.replace("C", "")
+            _create_image(below.create_group(one), tuple(place), chunk, left, calibration, one, "int32", extra)
 
 
 def _create_image(
@@ -161,11 +146,11 @@ def _create_image(
 
 
 def _axis(letter: str, calibration: Calibration | None) -> dict[str, str]:
-    if letter == "T":
-        return {"name": "t", "type": "time"}
+    if letter in "TC":
+        return {"name": letter.lower(), "type": "time" if letter == "T" else "channel"}
     axis = {"name": letter.lower(), "type": "space"}
     if calibration is not None and letter in "YX":
-        axis["unit"] = _UNITS[calibration.unit]
+        axis["unit"] = UNITS[calibration.unit]
     return axis
 
 
@@ -177,121 +162,9 @@ def open_multiscale(path: Path, mode: str = "r") -> tuple[MultiscaleImage, dict[
     ReadError
         If it is no OME-Zarr; one sentence.
     """
-    root = _root(path, mode)
+    root = open_root(path, mode)
     try:
         names = root["labels"].attrs["ome"]["labels"] if "labels" in root else []
         return MultiscaleImage(root), {one: MultiscaleImage(root[f"labels/{one}"]) for one in names}
     except (KeyError, TypeError, IndexError) as error:
         raise ReadError(f"{path.name} is an OME-Zarr without an image of the version 0.5.") from error
-
-
-def attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of the root of a Zarr; empty if it is none."""
-    try:
-        return dict(_root(path, "r").attrs.asdict())
-    except ReadError:
-        return {}
-
-
-def _root(path: Path, mode: str) -> Store:
-    try:
-        return zarr.open_group(path, mode=mode)  # type: ignore[arg-type]  # checked there
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReadError(f"{path.name or path} is no Zarr folder, or is damaged; open another one.") from error
-
-
-def read_ome_zarr(path: Path) -> Micrograph:
-    """Open the first image of an OME-Zarr of the version 0.4 or 0.5; its pixels are read when they are needed.
-
-    Raises
-    ------
-    ReadError
-        If it is no OME-Zarr, or has axes that a micrograph cannot have; one sentence.
-    """
-    return read_levels(path)[0]
-
-
-def read_levels(path: Path) -> list[Micrograph]:
-    """Do as `read_ome_zarr` for all magnifications, the finest one first."""
-    root = _root(path, "r")
-    stem = path.name.removesuffix(".zarr").removesuffix(".ome")
-    try:
-        attrs = root.attrs.asdict()
-        image = attrs.get("ome", attrs)["multiscales"][0]
-        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
-        levels = []
-        for level in image["datasets"]:
-            stored: Any = da.from_zarr(_checked(root[level["path"]]))  # type: ignore[no-untyped-call]
-            scale = next(one["scale"] for one in level["coordinateTransformations"] if one["type"] == "scale")
-            if not len(axes) == stored.ndim == len(scale):
-                raise ValueError("axes, array and scale differ")
-            letters = "".join(str(axis["name"]).upper() for axis in axes)
-            pixels, left = _arranged(stored, letters)
-            levels.append(Micrograph(pixels, left, _calibration(axes, scale, letters), stem, path))
-    except (KeyError, TypeError, IndexError, ValueError, StopIteration, AttributeError) as error:
-        raise ReadError(
-            f"{path.name} holds no image with the axes of a micrograph as OME-Zarr describes one ({error}); save it "
-            "again."
-        ) from error
-    if not levels:
-        raise ReadError(f"{path.name} is an OME-Zarr without an image; save it again.")
-    return levels
-
-
-def _checked(array: Store) -> Store:
-    """Return an array if reading it runs nothing but known decoders and takes memory as promised.
-
-    Raises
-    ------
-    ValueError
-        If not.
-    """
-    chunk = math.prod(array.chunks) * array.dtype.itemsize
-    count = math.prod(-(-length // part) for length, part in zip(array.shape, array.chunks, strict=True))
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"its pixels are {array.dtype}")
-    if chunk > _LARGEST_CHUNK or count > _MOST_CHUNKS:
-        raise ValueError(f"it has {count} pieces of {chunk} bytes")
-    described = array.metadata.to_dict()
-    parts = (described.get("codecs"), described.get("filters"), described.get("compressor"))
-    if unknown := set(_decoders(parts)) - _DECODERS:
-        raise ValueError(f"it is compressed with {', '.join(sorted(unknown))}")
-    return array
-
-
-def _decoders(described: Any) -> Iterator[str]:
-    """Yield the names of all decoders in a description, those within shards too."""
-    if isinstance(described, dict):
-        name = described.get("name", described.get("id"))
-        if name is not None:
-            yield str(name)
-        yield from _decoders(list(described.values()))
-    elif isinstance(described, (list, tuple)):
-        for part in described:
-            yield from _decoders(part)
-    elif hasattr(described, "get_config"):
-        yield from _decoders(described.get_config())
-
-
-def _arranged(pixels: Any, letters: str) -> tuple[Any, str]:
-    """Put the channels last and leave out axes of one place, but those of the plane."""
-    if "C" in letters:
-        pixels, letters = da.moveaxis(pixels, letters.index("C"), -1), letters.replace("C", "") + "C"
-    for letter in "TZC":
-        place = letters.find(letter)
-        if place >= 0 and pixels.shape[place] == 1:
-            pixels, letters = pixels[(slice(None),) * place + (0,)], letters.replace(letter, "")
-    return pixels, letters
-
-
-def _calibration(axes: list[dict[str, Any]], scale: list[float], letters: str) -> Calibration | None:
-    """Return the pixel size, if the file says for certain."""
-    units = {name: unit for unit, name in _UNITS.items()}
-    place = letters.find("Y")
-    unit = units.get(axes[place].get("unit", ""))
-    if place < 0 or unit is None or axes[place].get("unit") != axes[place + 1].get("unit"):
-        return None
-    try:
-        return Calibration((float(scale[place]), float(scale[place + 1])), unit, "OME-Zarr")
-    except (ValueError, TypeError):
-        return None

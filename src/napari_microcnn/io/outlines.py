@@ -39,8 +39,8 @@ def write_outlines(
     labels : numpy.ndarray, (Y, X)
         Number of the object of every pixel, 0 = none.
     calibration : Calibration, optional
-        Size of a pixel. COCO and GeoJSON carry it beside the outlines, which stay in pixels; ROI sets have
-        no place for it, ImageJ takes it from the image.
+        Size of a pixel. The outlines stay in pixels: COCO and GeoJSON carry it beside them, a ROI as its properties
+        (ImageJ itself takes it from the image).
     image : str, optional
         File of the image that the outlines belong to.
 
@@ -136,16 +136,21 @@ def _joined(rings: list[Ring]) -> Ring:
     return path if len(rings) == 1 else [*path, (x, y)]
 
 
-def _roi_set(labels: Labels, _calibration: Calibration | None, _image: str) -> bytes:
+def _roi_set(labels: Labels, calibration: Calibration | None, _image: str) -> bytes:
     try:
         import roifile
     except ImportError as error:
         raise WriteError("ImageJ ROI sets need the extra 'imagej': pip install 'napari-microcnn[imagej]'.") from error
+    told = ""
+    if calibration is not None:
+        (height, width), unit = calibration.pixel_size, calibration.unit
+        told = f"pixel_height: {height!r}\npixel_width: {width!r}\nunit: {unit}\n"
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, rings in outlines(labels):
             roi = roifile.ImagejRoi.frompoints(np.array(_joined(rings)), name=f"{number:06d}")
             roi.roitype = roifile.ROI_TYPE.POLYGON
+            roi.props = told
             archive.writestr(f"{number:06d}.roi", roi.tobytes())
     return stream.getvalue()
 

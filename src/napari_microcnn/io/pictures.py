@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_microcnn.io.axes import grey_if_equal
 from napari_microcnn.io.errors import DAMAGED, ReadError, too_short
+from napari_microcnn.io.png import commented_size
 from napari_microcnn.io.sidecars import beside
 from napari_microcnn.micrograph import Micrograph
 
@@ -29,7 +30,7 @@ _DAMAGED = (*DAMAGED, OSError, SyntaxError)
 
 
 def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micrograph:
-    """Read a PNG, JPEG or BMP file; these carry no pixel size, but a header beside them may.
+    """Read a PNG, JPEG or BMP file; these carry no pixel size but in PNG files of ours, but a header beside them may.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ def read_picture(path: Path, name: str, kind: str, *, raw: bool = False) -> Micr
         pixels, axes = grey_if_equal(_without_alpha(pixels), "YXC")
     if axes == "YXC" and pixels.shape[-1] == 1:
         pixels, axes = pixels[..., 0], "YX"
-    return Micrograph(pixels, axes, beside(path, pixels.shape[1]), name, path)
+    calibration = (commented_size(path, pixels.shape) if kind == "PNG" else None) or beside(path, pixels.shape[1])
+    return Micrograph(pixels, axes, calibration, name, path)
 
 
 def _png(path: Path, raw: bool) -> np.ndarray[Any, Any]:

@@ -73,7 +73,7 @@ def versions() -> dict[str, str]:
 def describe_input(micrograph: Micrograph) -> dict[str, Any]:
     """Return name, hash, shape and calibration of an image.
 
-    ``sha256`` is that of the file, ``pixels_sha256`` that of an image without file. A lazy image
+    ``sha256`` is that of the file or folder, ``pixels_sha256`` that of an image without file. A lazy image
     without file has none, because hashing would read all of it.
     """
     described: dict[str, Any] = {
@@ -85,7 +85,7 @@ def describe_input(micrograph: Micrograph) -> dict[str, Any]:
         "axes": micrograph.axes,
         "calibration": describe_calibration(micrograph.calibration),
     }
-    if micrograph.path is not None and micrograph.path.is_file():
+    if micrograph.path is not None and micrograph.path.exists():
         described["sha256"] = file_sha256(micrograph.path)
     elif isinstance(micrograph.pixels, np.ndarray):
         described["pixels_sha256"] = hashlib.sha256(np.ascontiguousarray(micrograph.pixels).data).hexdigest()
@@ -100,7 +100,7 @@ def describe_calibration(calibration: Calibration | None) -> dict[str, Any] | No
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks.
+    """Return the SHA-256 of a file, read in blocks; of a folder, such as an OME-Zarr, that of its names and hashes.
 
     Raises
     ------
@@ -108,6 +108,10 @@ def file_sha256(path: Path) -> str:
         If the file cannot be read.
     """
     digest = hashlib.sha256()
+    if path.is_dir():
+        for part in sorted(part for part in path.rglob("*") if part.is_file()):
+            digest.update(f"{part.relative_to(path).as_posix()} {file_sha256(part)}\n".encode())
+        return digest.hexdigest()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):

@@ -67,7 +67,7 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
     """
     path = Path(path)
     if path.suffix.lower() == ".zarr" and path.is_dir():
-        from napari_microcnn.io.multiscale import read_ome_zarr
+        from napari_microcnn.io.ome_zarr import read_ome_zarr
 
         return read_ome_zarr(path)
     kind = _kind(path)

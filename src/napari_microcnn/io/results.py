@@ -14,6 +14,7 @@ RESULTS = ("classes", "labels", "probabilities", "uncertainty")
 """Endings of the names of result images."""
 
 _IMAGES = (".tif", ".png")
+_NOT_OURS = "{} is no result of an earlier run and would be replaced; choose another folder."
 
 
 def check_replaceable(folder: Path, stem: str) -> None:
@@ -24,6 +25,9 @@ def check_replaceable(folder: Path, stem: str) -> None:
     ValueError
         If there is one, such as labels painted by hand; earlier results may be replaced.
     """
+    zarr = folder / f"{stem}.ome.zarr"
+    if zarr.exists() and not _is_our_zarr(zarr):
+        raise ValueError(_NOT_OURS.format(zarr))
     if is_record(folder / f"{stem}.json"):
         return
     images = [f"{stem}_{kind}{suffix}" for kind in RESULTS for suffix in _IMAGES]
@@ -33,7 +37,13 @@ def check_replaceable(folder: Path, stem: str) -> None:
     names = [f"{stem}.json", *others, *images]
     for path in (folder / name for name in names):
         if path.exists():
-            raise ValueError(f"{path} is no result of an earlier run and would be replaced; choose another folder.")
+            raise ValueError(_NOT_OURS.format(path))
+
+
+def _is_our_zarr(path: Path) -> bool:
+    from napari_microcnn.io.ome_zarr import OURS, attributes
+
+    return OURS in attributes(path)
 
 
 def is_record(path: Path) -> bool:
@@ -68,4 +78,4 @@ def is_done(folder: Path, stem: str, made_by: Mapping[str, Any], kinds: Collecti
         return False
     if not all(f"{stem}{kind}" in hashes for kind in kinds):
         return False
-    return all((folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in hashes.items())
+    return all((folder / name).exists() and file_sha256(folder / name) == digest for name, digest in hashes.items())

@@ -145,6 +145,7 @@ mc.export_segmentation(
     calibration=micrograph.calibration,
     axes=micrograph.axes.removesuffix("C"),
     provenance={{**told, "computed": found.computed}},
+    micrograph=micrograph,
 )
 """
     return Script(python, command)

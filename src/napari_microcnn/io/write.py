@@ -16,10 +16,11 @@ from tifffile import TiffWriter
 
 from napari_microcnn.io.atomic import replacing
 from napari_microcnn.io.errors import WriteError
+from napari_microcnn.io.png import encode_png
 from napari_microcnn.micrograph import METRES, Calibration, Pixels
 
 Format = Literal["ome-tiff", "tiff", "png"]
-"""OME-TIFF carries the pixel size for certain; plain TIFF as a resolution that few programs read; PNG not at all."""
+"""OME-TIFF carries the pixel size for certain; plain TIFF as a resolution that few programs read; PNG as a comment."""
 
 _STRIP_BYTES, _BAND_BYTES = 1 << 18, 16 << 20
 _CLASSIC_LIMIT = 4_000_000_000  # bytes that a TIFF file without 64-bit offsets surely holds
@@ -95,7 +96,7 @@ def write_image_to(
     if np.dtype(pixels.dtype).kind not in "buif":
         raise WriteError(f"Images of {pixels.dtype} cannot be written; pixels must be real numbers.")
     if format == "png":
-        file.write_bytes(_png(pixels, axes))
+        file.write_bytes(encode_png(pixels, axes, calibration))
     else:
         _write_tiff(file, pixels, axes, calibration, format == "ome-tiff", name, channel_names)
 
@@ -193,22 +194,6 @@ def _resolution(calibration: Calibration | None) -> tuple[float, float] | None:
         return None
     y, x = (METRES["cm"] / (size * METRES[calibration.unit]) for size in calibration.pixel_size)
     return (x, y) if max(x, y) < _FINEST_RESOLUTION else None
-
-
-def _png(pixels: Pixels, axes: str) -> bytes:
-    colour = axes == "YXC" and pixels.shape[-1] == 3
-    if axes != "YX" and not colour:
-        raise WriteError(f"PNG holds one image, not axes {axes!r}; choose TIFF.")
-    values = np.asarray(pixels)
-    if values.dtype.kind == "f":
-        raise WriteError("PNG holds whole numbers only; choose TIFF for fractions such as probabilities.")
-    if values.dtype.kind == "b":
-        values = values.astype(np.uint8)
-    if values.dtype.str[1:] not in ("u1", "u2"):
-        if values.min() < 0 or values.max() > 65_535:
-            raise WriteError(f"PNG holds numbers from 0 to 65535, not {values.min()} to {values.max()}; choose TIFF.")
-        values = values.astype(np.uint16)
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))
 
 
 def write_table(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> Path:

@@ -17,7 +17,8 @@ from napari_microcnn.events import Finished, Job, Notice
 from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.blocks import content_key
 from napari_microcnn.io.errors import WriteError
-from napari_microcnn.io.multiscale import create_multiscale, open_multiscale, read_ome_zarr
+from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
+from napari_microcnn.io.ome_zarr import OURS, read_ome_zarr
 from napari_microcnn.io.provenance import describe_input
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.scratch import Scratch
@@ -208,7 +209,7 @@ def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model
         name=f"{micrograph.name} classes",
         labels=(OBJECTS,) if objects else (),
         about={
-            "napari-microcnn": {
+            OURS: {
                 "version": version("napari-microcnn"),
                 "model": model.sha256,
                 "classes": [entry.model_dump() for entry in model.classes],

@@ -22,7 +22,7 @@ from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.text import heading, quiet
 
 _FORMATS = {"OME-TIFF": "ome-tiff", "TIFF": "tiff", "PNG": "png"}
-_PLAIN = "The pixel size goes into the JSON file only: this format has no place for it that all programs read."
+_PLAIN = "Few programs read the pixel size from this format; it also goes into the JSON file."
 _CALIBRATED = "ImageJ and napari open these files at the right scale."
 _WHAT = {"classes": "Class map", "labels": "Labels", "table": "Table", "model": "Model"}
 _ALSO = {
@@ -30,8 +30,11 @@ _ALSO = {
     "coco": "Outlines as COCO",
     "geojson": "Outlines as GeoJSON (QuPath)",
     "parquet": "Table as Parquet",
+    "ome-zarr": "Image with its masks as OME-Zarr",
 }
 """Formats besides; outlines are those of the labels."""
+_MADE_OF = {"parquet": ("table",), "ome-zarr": ("classes", "labels")}
+"""What a format besides needs at least one of, if not the labels."""
 _SHOWN_AS = {"classes": "classes", "grains": "labels", "objects": "labels"}
 """Which menu chooses a result layer, by its role."""
 _AIDS = ("preview", "outlines", "boundaries")
@@ -139,10 +142,13 @@ class ExportDock(Dock):
         )
 
     def _check_also(self, wanted: set[str]) -> None:
-        for name, box in self.also.items():
-            needed = "table" if name == "parquet" else "labels"
-            if box.isChecked() and needed not in wanted:
-                raise ValueError(f"{_ALSO[name]}: tick '{_WHAT[needed]}' above, which it is made of, or untick it.")
+        for name in (name for name, box in self.also.items() if box.isChecked()):
+            made_of = _MADE_OF.get(name, ("labels",))
+            if not wanted.intersection(made_of):
+                needed = " or ".join(f"'{_WHAT[one]}'" for one in made_of)
+                raise ValueError(f"{_ALSO[name]}: tick {needed} above, which it is made of, or untick it.")
+            if name == "ome-zarr" and self.image.layer is None:
+                raise ValueError(f"{_ALSO[name]}: open the image that the masks belong to, or untick it.")
 
     def _data(self, name: str, choice: LayerChoice[Labels]) -> np.ndarray:
         if choice.layer is None:

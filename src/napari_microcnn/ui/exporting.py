@@ -98,6 +98,7 @@ def export(order: ExportOrder, source: Micrograph | OnDisk | None) -> Job[list[P
             format=order.format,
             also=order.also,
             provenance=told,
+            micrograph=micrograph if source else None,
         )
     yield Progress(2, 3, "Writing")
     if order.model is not None:

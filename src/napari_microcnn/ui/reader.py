@@ -12,9 +12,10 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
 
 LayerData = tuple[Any, dict[str, Any], str]
-OURS = "napari-microcnn"
-"""Attribute of an OME-Zarr that holds a segmentation."""
 _ILASTIK = (".h5", ".hdf5")
+_CLASSES = "classes"
+_EXPORTED = {_CLASSES, "labels"}
+"""Names of the masks that stand beside an image."""
 _NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -40,15 +41,17 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """Return a reader of an OME-Zarr, be it an image or what `segment_large` writes or has written."""
-    from napari_microcnn.io.multiscale import attributes, read_levels
+    """Return a reader of an OME-Zarr: an image with its labels, or what `segment_large` writes or has written."""
+    from napari_microcnn.io.ome_zarr import OURS, attributes, label_names, read_levels
     from napari_microcnn.io.read import ReadError
 
     try:
-        if OURS in attributes(path):
+        names = label_names(path)
+        if OURS in attributes(path) and not _EXPORTED.intersection(names):
             found = masks_in(path)
-            return lambda _: found
-        return partial(_image_levels, read_levels(path))
+        else:
+            found = [*_image_levels(read_levels(path), str(path)), *(_labels_in(path, name) for name in names)]
+        return lambda _: found
     except (ReadError, ValueError, OSError, KeyError, TypeError):
         return None  # napari's own reader says what is wrong
 
@@ -73,9 +76,31 @@ def _image_levels(levels: list[Micrograph], path: str | list[str]) -> list[Layer
     return [(pixels if several else pixels[0], {**about, "multiscale": several}, kind)]
 
 
+def _labels_in(path: Path, name: str) -> LayerData:
+    """Return one image of labels that stands below an image."""
+    from napari_microcnn.io.ome_zarr import OURS, attributes, read_levels
+
+    levels = read_levels(path / "labels" / name)
+    source = path.name.removesuffix(".zarr").removesuffix(".ome")
+    several = len(levels) > 1
+    about: dict[str, Any] = {
+        "name": f"{source} {name}",
+        "multiscale": several,
+        "opacity": 0.5,
+        "metadata": {layers.KEY: {"role": {"labels": "objects"}.get(name, name), "source": source}},
+        **layers.calibrated(levels[0].calibration, len(levels[0].axes)),
+    }
+    infos = [ClassInfo(**entry) for entry in attributes(path).get(OURS, {}).get("classes", [])]
+    if name == _CLASSES and infos:
+        about["colormap"] = layers.class_colours(infos)
+    pixels = [level.pixels for level in levels]
+    return (pixels if several else pixels[0], about, "labels")
+
+
 def masks_in(path: Path) -> list[LayerData]:
     """Return class map and objects as labels layers; of a segmentation that runs, what there is so far."""
-    from napari_microcnn.io.multiscale import attributes, open_multiscale, read_ome_zarr
+    from napari_microcnn.io.multiscale import open_multiscale
+    from napari_microcnn.io.ome_zarr import OURS, attributes, read_ome_zarr
 
     infos = [ClassInfo(**entry) for entry in attributes(path)[OURS]["classes"]]
     classes, labels = open_multiscale(path)
