@@ -153,12 +153,22 @@ def test_of_a_folder_of_results_only_the_labels_count(bricks: Path, tmp_path: Pa
 
 
 def test_phases_come_with_their_intervals(bricks: Path, tmp_path: Path, capsys) -> None:
-    words = ["measure", "phases", str(bricks), "-o", str(tmp_path / "f.csv"), "--thickness", "--sureness"]
+    words = [
+        "measure",
+        "phases",
+        str(bricks),
+        "-o",
+        str(tmp_path / "f.csv"),
+        "--thickness",
+        "--tortuosity",
+        "--sureness",
+    ]
     assert main(words) == 0
     assert f"class_3_area_fraction {81 / 361:.4g} (" in capsys.readouterr().out
     table = {row["class"]: row for row in rows(tmp_path / "f.csv")}
     # At a corner of the image the phase is taken to go on.
     assert 4.5 < float(table["3"]["mean_local_thickness_um"]) < 9.1
+    assert all(float(row["tortuosity_x"]) >= 1 for row in table.values())
     sure = [row for row in rows(tmp_path / "f_sureness.csv") if row["class"] == "3"]
     assert float(sure[0]["inwards"]) < float(sure[0]["value"]) < float(sure[0]["outwards"])
 

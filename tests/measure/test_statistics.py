@@ -13,6 +13,7 @@ from napari_microcnn.measure.distributions import lognormal_misfit, percentiles
 from napari_microcnn.measure.interval import ratio
 from napari_microcnn.measure.sureness import shifted, sureness_of_outlines, sureness_of_threshold
 from napari_microcnn.measure.thickness import local_thickness
+from napari_microcnn.measure.tortuosity import tortuosity
 from napari_microcnn.micrograph import Calibration
 
 MICRON = Calibration((0.5, 0.5), "um", "test")
@@ -128,6 +129,22 @@ def test_thickness_of_a_strip(width: int) -> None:
     found = local_thickness(mask)
     assert set(np.unique(found[mask])) == {width if width % 2 else width - 1}
     assert not found[~mask].any()
+
+
+def test_tortuosity_of_known_ways() -> None:
+    assert tortuosity(np.ones((20, 30), bool)) == (1, 1)
+    assert tortuosity(np.eye(50, dtype=bool), (3.0, 4.0)) == pytest.approx((5 / 3, 5 / 4))
+    zigzag = np.abs((np.arange(41) + 10) % 20 - 10)[:, None] == np.arange(12)
+    down, across = tortuosity(zigzag)
+    assert down == pytest.approx(math.sqrt(2))
+    assert across == math.inf
+
+
+def test_tortuosity_of_stripes_and_of_what_lies_between() -> None:
+    found = phase_statistics([stripes(), stripes()], MICRON, tortuosity=True)
+    assert [(one.tortuosity_y, one.tortuosity_x) for one in found.values()] == [(1, math.inf)] * 2
+    assert found[0].summary()["tortuosity_x"] == math.inf
+    assert "tortuosity_x" not in phase_statistics(stripes(), MICRON)[0].summary()
 
 
 def test_thickness_of_everything_is_infinite() -> None:

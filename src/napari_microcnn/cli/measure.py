@@ -131,6 +131,9 @@ def phases(
     thickness: Annotated[
         bool, typer.Option("--thickness", help="Also the local thickness, which takes some seconds.")
     ] = False,
+    tortuosity: Annotated[
+        bool, typer.Option("--tortuosity", help="Also how much longer the ways through a phase are than straight ones.")
+    ] = False,
     parts: Parts = None,
     sureness: Sureness = False,
     device: AnyDevice = "auto",
@@ -140,7 +143,7 @@ def phases(
     from napari_microcnn.measure.sureness import sureness_of_outlines
 
     def summary(planes: list[Array], calibration: Calibration | None) -> dict[int, dict[str, float]]:
-        found = phase_statistics(planes, calibration, thickness=thickness, parts=parts)
+        found = phase_statistics(planes, calibration, thickness=thickness, tortuosity=tortuosity, parts=parts)
         return {key: phase.summary() for key, phase in found.items()}
 
     def measured(planes: list[Array], calibration: Calibration | None) -> Measured:
@@ -156,5 +159,5 @@ def phases(
             sure = {name: np.concatenate([sure.get(name, rows[name][:0]), rows[name]]) for name in rows}
         return Measured([columns], told, sureness=sure if sureness else None)
 
-    options = {"thickness": thickness, "parts": parts, "sureness": sureness}
+    options = {"thickness": thickness, "tortuosity": tortuosity, "parts": parts, "sureness": sureness}
     measure_files("phases", "classes", inputs, output, pixel_size, measured, options)

@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_microcnn.measure.interval import Estimate, ratio
 from napari_microcnn.measure.thickness import local_thickness
 from napari_microcnn.measure.tiling import planes_of, tiling
+from napari_microcnn.measure.tortuosity import tortuosity as shortest_ways
 from napari_microcnn.measure.units import length_unit, pixel_sizes
 from napari_microcnn.micrograph import Calibration
 
@@ -45,6 +46,9 @@ class Phase:
         Share of the fields that one region crosses from side to side.
     thickness, thickness_spread : float
         Mean and standard deviation of the local thickness; nan if it was not asked for.
+    tortuosity_x, tortuosity_y : float
+        Length of the shortest ways through the phase over that of straight ones, the mean of the fields that are
+        crossed; infinite if there is none, nan if it was not asked for.
     """
 
     unit: str
@@ -58,6 +62,8 @@ class Phase:
     spans_y: float
     thickness: float
     thickness_spread: float
+    tortuosity_x: float
+    tortuosity_y: float
 
     def summary(self) -> dict[str, float]:
         """Return the numbers by name, with units at the end of the names."""
@@ -71,10 +77,12 @@ class Phase:
         result["relative_accuracy_percent"] = self.area_fraction.relative_accuracy
         result |= {f"mean_chord_{self.unit}": self.mean_chord, "regions": self.regions}
         result |= {"largest_region": self.largest_region, "spans_x": self.spans_x, "spans_y": self.spans_y}
-        if math.isnan(self.thickness):
-            return result
-        name = f"local_thickness_{self.unit}"
-        return {**result, f"mean_{name}": self.thickness, f"std_{name}": self.thickness_spread}
+        if not math.isnan(self.thickness):
+            name = f"local_thickness_{self.unit}"
+            result |= {f"mean_{name}": self.thickness, f"std_{name}": self.thickness_spread}
+        if not math.isnan(self.tortuosity_x):
+            result |= {"tortuosity_x": self.tortuosity_x, "tortuosity_y": self.tortuosity_y}
+        return result
 
 
 def phase_statistics(
@@ -82,6 +90,7 @@ def phase_statistics(
     calibration: Calibration | None = None,
     *,
     thickness: bool = False,
+    tortuosity: bool = False,
     parts: int | None = None,
 ) -> dict[int, Phase]:
     """Measure every class of a class map.
@@ -94,6 +103,8 @@ def phase_statistics(
         Of all fields.
     thickness : bool
         Whether to measure the local thickness, which takes some seconds for a large image.
+    tortuosity : bool
+        Whether to measure how long the ways through each class are, half a second for a million pixels.
     parts : int, optional
         Parts along every side that the intervals come from; by default whole fields if there are several, else four.
 
@@ -110,10 +121,13 @@ def phase_statistics(
     planes = planes_of(fields, "biu")
     parts = parts if parts is not None else (4 if len(planes) == 1 else 1)
     ids = np.unique(np.concatenate([np.unique(plane) for plane in planes]))
-    return {int(i): _phase([plane == i for plane in planes], calibration, thickness, parts) for i in ids}
+    masks = {int(i): [plane == i for plane in planes] for i in ids}
+    return {i: _phase(of_class, calibration, thickness, tortuosity, parts) for i, of_class in masks.items()}
 
 
-def _phase(masks: list[NDArray[np.bool_]], calibration: Calibration | None, thickness: bool, parts: int) -> Phase:
+def _phase(
+    masks: list[NDArray[np.bool_]], calibration: Calibration | None, thickness: bool, tortuosity: bool, parts: int
+) -> Phase:
     sizes = pixel_sizes(calibration)
     boxes = [mask[box] for mask in masks for box in tiling((int(mask.shape[0]), int(mask.shape[1])), 0, parts).boxes()]
     area, pixels = [float(part.sum()) for part in boxes], [float(part.size) for part in boxes]
@@ -123,6 +137,8 @@ def _phase(masks: list[NDArray[np.bool_]], calibration: Calibration | None, thic
     connected = [_connected(mask) for mask in masks]
     whole = sum(float(mask.sum()) for mask in masks)
     thick = np.concatenate([local_thickness(mask, sizes)[mask] for mask in masks] if thickness else [[np.nan]])
+    ways = np.array([shortest_ways(mask, sizes) for mask in masks] if tortuosity else [[np.nan, np.nan]])
+    down, across = (float((one[np.isfinite(one)] if np.isfinite(one).any() else one).mean()) for one in ways.T)
     return Phase(
         length_unit(calibration), ratio(area, pixels), ratio(points[:, 0], points[:, 1]), ratio(met[:, 0], met[:, 1]),
         float(chords[0] / chords[1]) if chords[1] else math.inf,
@@ -130,6 +146,7 @@ def _phase(masks: list[NDArray[np.bool_]], calibration: Calibration | None, thic
         sum(one[1] for one in connected) / whole if whole else float("nan"),
         float(np.mean([one[2] for one in connected])), float(np.mean([one[3] for one in connected])),
         float(thick.mean()), float(thick.std()) if np.isfinite(thick).all() else float("nan"),
+        across, down,
     )  # fmt: skip
 
 

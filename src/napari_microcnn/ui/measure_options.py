@@ -50,6 +50,8 @@ class MeasureOptions(QWidget):
         )
         self.marks = LayerChoice(viewer, Labels, "Paint twins in a labels layer")
         self.thickness = QCheckBox("Local thickness too (takes a while)")
+        self.tortuosity = QCheckBox("Tortuosity too")
+        self.tortuosity.setToolTip("How much longer the shortest ways through a phase are than straight ones")
         self.form = SettingsForm(GrainSizeConfig, ("figure", "spacing", "parts", "seed"))
         for box in (self.kind, self.fields, self.twins):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -59,6 +61,7 @@ class MeasureOptions(QWidget):
         for text, widget in (("Objects", self.labels), ("They are", self.kind), ("Fields", self.fields)):
             form.addRow(text, widget)
         form.addRow(self.thickness)
+        form.addRow(self.tortuosity)
         twins = QWidget()
         about = QFormLayout(twins)
         about.setContentsMargins(0, 0, 0, 0)
@@ -81,7 +84,8 @@ class MeasureOptions(QWidget):
     def _follow(self) -> None:
         kind = KINDS[self.kind.currentText()]
         self.counting.setVisible(kind == GRAINS)
-        self.thickness.setVisible(kind == PHASES)
+        for box in (self.thickness, self.tortuosity):
+            box.setVisible(kind == PHASES)
 
     def _propose(self) -> None:
         """Take a class map for phases, and what Segment numbered for grains or particles."""
@@ -123,6 +127,7 @@ class MeasureOptions(QWidget):
             twins,
             self.twins.currentText() == _OWN,
             self.thickness.isChecked(),
+            self.tortuosity.isChecked(),
             {info.id: info.name for info in about.get("classes", ())},
             self._inside(layer, fields[0][0]),
         )

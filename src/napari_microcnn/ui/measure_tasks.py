@@ -24,7 +24,7 @@ _MAIN = {
     PARTICLES: ("particles_per", "area_fraction", "D50"),
 }
 """How the names begin of the numbers that are shown first."""
-_MAIN_OF_PHASES = ("area_fraction", "mean_chord", "mean_local_thickness")
+_MAIN_OF_PHASES = ("area_fraction", "mean_chord", "mean_local_thickness", "tortuosity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,8 @@ class Order:
         Whether the marks are areas of twins that count as grains, or twin boundaries across which grains are joined.
     thickness : bool
         Whether the local thickness of phases is measured.
+    tortuosity : bool
+        Whether the ways through them are.
     names : dict of int to str
         Of the classes.
     inside : tuple of slice
@@ -59,6 +61,7 @@ class Order:
     twins: Array | None = None
     own: bool = False
     thickness: bool = False
+    tortuosity: bool = False
     names: Mapping[int, str] = field(default_factory=dict)
     inside: tuple[slice, slice] = (slice(None), slice(None))
 
@@ -69,7 +72,7 @@ class Order:
         if self.kind == GRAINS:
             twins = "as found" if self.twins is None else "grains of their own" if self.own else "joined at marks"
             return {**told, **self.config.model_dump(), "twins": twins}
-        return {**told, "thickness": self.thickness} if self.kind == PHASES else told
+        return {**told, "thickness": self.thickness, "tortuosity": self.tortuosity} if self.kind == PHASES else told
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +160,7 @@ def _phases(order: Order) -> Measurement:
 
     alike = order.fields[0].shape
     fields = [plane[order.inside] if plane.shape == alike else plane for plane in order.fields]
-    found = phase_statistics(fields, _common(order), thickness=order.thickness)
+    found = phase_statistics(fields, _common(order), thickness=order.thickness, tortuosity=order.tortuosity)
     rows = {i: phase.summary() for i, phase in found.items()}
     names = {i: order.names.get(i, f"class {i}") for i in rows}
     columns = {key: np.array([row[key] for row in rows.values()]) for key in next(iter(rows.values()))}
