@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_microcnn.cli import main
 from napari_microcnn.config import ClassInfo, VoronoiConfig
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.synth.voronoi import voronoi
@@ -124,6 +125,55 @@ def test_table_is_saved_as_shown(measured: MeasureDock, finish: Callable[[Any], 
     measured.save(tmp_path / "t.pdf")
     finish(measured)
     assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_what_was_saved_can_be_measured_again(
+    measured: MeasureDock, finish: Callable[[Any], None], tmp_path: Path, told: list[str], capsys: Any
+) -> None:
+    measured.save(tmp_path / "t.csv")
+    finish(measured)
+    record = tmp_path / "t_summary.json"
+    assert main(["replay", str(record)]) == 0
+    assert "the same, number for number" in capsys.readouterr().out
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["results"]["grains_per_um2"] *= 1.01
+    record.write_text(json.dumps(content), encoding="utf-8")
+    assert main(["replay", str(record)]) == 2
+    assert "grains_per_um2: " in capsys.readouterr().out
+    (tmp_path / "other_field1.tif").write_bytes(b"mine")
+    measured.save(tmp_path / "other.csv")
+    finish(measured)
+    assert "other_field1.tif is there already" in told.pop()
+
+
+def test_phases_and_grains_with_twins_can_be_measured_again(
+    viewer: Any, measured: MeasureDock, finish: Callable[[Any], None], tmp_path: Path, told: list[str]
+) -> None:
+    marks = np.zeros_like(viewer.layers["steel"].data)
+    marks[100:140] = 1
+    viewer.add_labels(marks, name="twins", **layers.calibrated(MICRON))
+    measured.options.twins.setCurrentIndex(1)
+    measured.options.marks.layer = viewer.layers["twins"]
+    measured.run_button.click()
+    finish(measured)
+    measured.save(tmp_path / "grains.csv")
+    finish(measured)
+    names = (ClassInfo(id=1, name="pearlite", colour="#0000ff"),)
+    classes = (viewer.layers["steel"].data % 3).astype(np.uint8)
+    layers.put_labels(viewer, "classes", classes, None, source="brass", about={"classes": names})
+    measured.options.labels.layer = viewer.layers["brass classes"]
+    measured.options.tortuosity.setChecked(True)
+    measured.run_button.click()
+    finish(measured)
+    measured.save(tmp_path / "phases.csv")
+    finish(measured)
+    assert told == []
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in list(tmp_path.glob("*.*")):
+        file.rename(moved / file.name)
+    for name in ("grains", "phases"):
+        assert main(["replay", str(moved / f"{name}_summary.json")]) == 0
 
 
 def test_particles_of_a_stack_are_those_in_view(viewer: Any, dock: MeasureDock, finish: Callable[[Any], None]) -> None:

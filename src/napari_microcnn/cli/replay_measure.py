@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,10 +15,11 @@ from typing import Any
 
 MEASURE = "napari-microcnn measure "
 """How the command of such a record begins."""
+_TWINS = {"--twins", "--twin-boundaries"}
 
 
 def differences_of_measurement(told: Mapping[str, Any], record: Path) -> Iterator[str]:
-    """Measure again, in a temporary folder, and yield how the tables differ from those beside a record.
+    """Measure again, in a temporary folder, and yield how it differs from a record and from tables beside it.
 
     Raises
     ------
@@ -29,6 +32,9 @@ def differences_of_measurement(told: Mapping[str, Any], record: Path) -> Iterato
     inputs = told["inputs"]
     for place, made in enumerate(inputs, 2):
         words[place] = str(_same_file(Path(words[place]), made, record))
+    for option in _TWINS.intersection(words):
+        place = words.index(option) + 1
+        words[place] = str(_found(Path(words[place]), record))
     _check_model(told, words)
     old = Path(words[words.index("-o") + 1])
     with tempfile.TemporaryDirectory() as folder:
@@ -38,8 +44,35 @@ def differences_of_measurement(told: Mapping[str, Any], record: Path) -> Iterato
             code = main(words)
         if code:
             raise ValueError(f"{record} could not be repeated, for the reason above.")
+        if _by_hand(told):
+            again = json.loads((Path(folder) / f"{old.stem}_summary.json").read_text(encoding="utf-8"))["results"]
+            yield from _different_numbers(told, again.get("all", next(iter(again.values()))))
+            return
         for made_now in sorted(Path(folder).glob("*.csv")):
             yield from different_values(record.with_name(made_now.name), made_now)
+
+
+def _by_hand(told: Mapping[str, Any]) -> bool:
+    """Whether the dock Measure has written a record: its table has the rows that were shown, in their order."""
+    return "measuring" in told.get("settings", {})
+
+
+def _different_numbers(told: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the numbers of the dock differ from those of the command, which has no names of classes."""
+    names = {f"class_{i}_": f"{name}_" for i, name in told["settings"]["measuring"].get("classes", {}).items()}
+
+    def named(key: str) -> str:
+        start = next((start for start in names if key.startswith(start)), "")
+        return names.get(start, "") + key.removeprefix(start) if start else key.replace("class_", "class ", 1)
+
+    now = {named(key): value for key, value in again.items() if key != "warnings"}
+    then = {key: value for key, value in told["results"].items() if key in now}
+    if len(then) != len(told["results"]):
+        yield "other numbers."
+    for key, value in then.items():
+        unknown = value is None or now[key] is None
+        if value != now[key] and (unknown or not math.isclose(value, now[key], rel_tol=1e-9)):
+            yield f"{key}: {value} then, {now[key]} now."
 
 
 def different_values(old: Path, new: Path) -> Iterator[str]:
@@ -70,17 +103,23 @@ def _same_file(source: Path, made: Mapping[str, Any], record: Path) -> Path:
     """Return where a file is now, and make sure that it is the one that was measured."""
     from napari_microcnn.io.provenance import file_sha256
 
-    places = [source, record.parent / source, record.parent / source.name]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise ValueError(f"{source} is missing; put it beside {record.name}, or start this where it was measured.")
+    path = _found(source, record)
     if made.get("sha256") is not None and file_sha256(path) != made["sha256"]:
         raise ValueError(f"{path} is not what was measured: it was changed, or is another file of the same name.")
     return path
 
 
+def _found(source: Path, record: Path) -> Path:
+    """Return where a file is now: at its place, or beside the record."""
+    places = [source, record.parent / source, record.parent / source.name]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        raise ValueError(f"{source} is missing; put it beside {record.name}, or start this where it was measured.")
+    return path
+
+
 def _check_model(told: Mapping[str, Any], words: list[str]) -> None:
-    if not told.get("model"):
+    if not told.get("model") or "--model" not in words:
         return
     from napari_microcnn.models import load_model
 

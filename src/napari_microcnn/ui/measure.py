@@ -16,9 +16,10 @@ from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.forms import Folded
 from napari_microcnn.ui.measure_layers import MANY, put_colours, put_intersections, put_lines
 from napari_microcnn.ui.measure_options import MeasureOptions
+from napari_microcnn.ui.measure_record import Origin, write_measurement
 from napari_microcnn.ui.measure_sure import SureSection
 from napari_microcnn.ui.measure_table import Histogram, ObjectTable, readable
-from napari_microcnn.ui.measure_tasks import PHASES, Measurement, Origin, measure, write_measurement
+from napari_microcnn.ui.measure_tasks import PHASES, Measurement, Order, measure
 from napari_microcnn.ui.text import Sentence, quiet
 
 _STILL = 3
@@ -47,6 +48,7 @@ class MeasureDock(Dock):
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         self.colour_button, self.export_button = QPushButton("Colour by it"), QPushButton("Save …")
         self.measured: Measurement | None = None
+        self._order: Order | None = None
         self._layer: Labels | None = None
         self._plane: tuple[int, ...] = ()
         self._lay_out()
@@ -104,15 +106,15 @@ class MeasureDock(Dock):
         self.start(
             partial(measure, order),
             f"Measuring {self._layer.name}",
-            on_finished=self._show,
+            on_finished=partial(self._show, order),
             on_event=lambda event: self.say(f"{getattr(event, 'message', '')} …"),
             on_stopped=lambda: None,
         )
 
     # The result
 
-    def _show(self, found: Measurement) -> list[Any]:
-        self.measured = found
+    def _show(self, order: Order, found: Measurement) -> list[Any]:
+        self.measured, self._order = found, order
         lines = _lines(found)
         self.result.setText("\n".join(lines[name] for name in found.main if name in lines))
         self.numbers.setText("\n".join(lines.values()))
@@ -233,12 +235,12 @@ class MeasureDock(Dock):
 
     def save(self, path: Path) -> None:
         """Write the rows that are shown, in their order, and the numbers beside them; or a page, by the ending."""
-        if self.measured is None or self._layer is None:
+        if self.measured is None or self._layer is None or self._order is None:
             raise ValueError("Measure something first.")
         order = self.table.objects.order
         columns = {name: column[order] for name, column in self.measured.table.items()}
         self.start(
-            partial(write_measurement, path, columns, self.measured, self.options.origin(self._layer)),
+            partial(write_measurement, path, columns, self.measured, self._order, self.options.origin(self._layer)),
             f"Saving {path.name}",
             on_finished=lambda written: self.inform(f"Wrote {len(order)} rows to {written}."),
             on_event=lambda _: None,

@@ -17,7 +17,8 @@ from napari_microcnn.ui import layers
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.databar import without_drawn
 from napari_microcnn.ui.forms import Folded, SettingsForm
-from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, PHASES, Order, Origin
+from napari_microcnn.ui.measure_record import Origin
+from napari_microcnn.ui.measure_tasks import GRAINS, PARTICLES, PHASES, Order
 
 KINDS = {"Grains (ASTM E112)": GRAINS, "Particles or pores": PARTICLES, "Phases (class map)": PHASES}
 _NUMBERED = {"grains": GRAINS, "objects": PARTICLES}

@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayo
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import Event, Progress
+from napari_microcnn.ui.measure_record import Origin
 from napari_microcnn.ui.measure_table import ObjectTable, readable
-from napari_microcnn.ui.measure_tasks import Columns, Origin, look_again
+from napari_microcnn.ui.measure_tasks import Columns, look_again
 from napari_microcnn.ui.text import quiet
 
 if TYPE_CHECKING:

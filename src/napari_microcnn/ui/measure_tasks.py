@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,9 @@ class Order:
         if self.kind == GRAINS:
             twins = "as found" if self.twins is None else "grains of their own" if self.own else "joined at marks"
             return {**told, **self.config.model_dump(), "twins": twins}
-        return {**told, "thickness": self.thickness, "tortuosity": self.tortuosity} if self.kind == PHASES else told
+        if self.kind != PHASES:
+            return told
+        return {**told, "thickness": self.thickness, "tortuosity": self.tortuosity, "classes": dict(self.names)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,50 +193,6 @@ def _thinned(points: Array) -> Array:
     if np.array_equal(points[0], points[-1]):
         return points[:: max(1, len(points) // 100)]
     return points[[0, -1]]
-
-
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where labels come from, as far as their layer knows: image, model file and settings; and their pixel size."""
-
-    source: Micrograph | OnDisk | None
-    model: str | None
-    settings: Mapping[str, Any]
-    calibration: Calibration | None
-
-
-def write_measurement(path: Path, columns: Columns, found: Measurement, origin: Origin) -> Job[Path]:
-    """Write a table, and beside it the numbers and how they came; or a page, ``.html`` or ``.pdf``.
-
-    Runs in the worker.
-    """
-    from napari_microcnn.io.atomic import replacing
-    from napari_microcnn.io.page import sample_page
-    from napari_microcnn.io.pdf import sample_pdf
-    from napari_microcnn.io.provenance import provenance
-    from napari_microcnn.io.write import write_json, write_table
-    from napari_microcnn.models import load_model
-
-    yield Progress(0, 1, "Writing")
-    labels = Micrograph(found.labels, "YX", origin.calibration, path.stem)
-    micrograph = labels if origin.source is None else opened(origin.source)
-    there = origin.model is not None and Path(origin.model).is_file()
-    info = load_model(origin.model).info() if origin.model is not None and there else None
-    settings = {"measuring": found.settings, "segmenting": dict(origin.settings)}
-    told = provenance(micrograph=micrograph, model=info, settings=settings, command="")
-    told |= {"results": found.summary, "warnings": list(found.warnings)}
-    if path.suffix.lower() not in (".html", ".pdf"):
-        write_table(path, columns)
-        write_json(path.with_name(f"{path.stem}_summary.json"), told)
-        yield Finished(path)
-        return
-    fits = micrograph.plane_shape == found.labels.shape and not micrograph.stack_shape
-    drawn = {"classes" if found.kind == PHASES else "labels": found.labels} if fits else {}
-    make = sample_pdf if path.suffix.lower() == ".pdf" else sample_page
-    page = make(micrograph, told, **drawn, table=columns if found.kind != PHASES else None)
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(page if isinstance(page, bytes) else page.encode())
-    yield Finished(path)
 
 
 def look_again(source: Micrograph | OnDisk, model: str, config: SegmentConfig, draws: int) -> Job[Columns]:
