@@ -166,14 +166,15 @@ def test_a_file_that_is_not_made_again_must_be_as_it_was_written(
 ) -> None:
     output = pictures / "out"
     image = str(pictures / "images" / "p0.tif")
-    assert (
-        main(["segment", image, "--model", str(model), "-o", str(output), "--objects", "2", "--format", "geojson"]) == 0
-    )
+    formats = ["--format", "geojson", "--format", "ome-zarr"]
+    assert main(["segment", image, "--model", str(model), "-o", str(output), "--objects", "2", *formats]) == 0
     assert replayed(output / "p0.json", capsys)[0] == 0
     (output / "p0.geojson").write_text("{}")
+    next(file for file in (output / "p0.ome.zarr").rglob("c/0/0") if file.is_file()).write_bytes(b"")
     code, out, _ = replayed(output / "p0.json", capsys)
     assert code == 2
     assert "p0.geojson: The file was changed since it was written." in out
+    assert "p0.ome.zarr: The file was changed since it was written." in out
 
 
 def test_other_files_are_no_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

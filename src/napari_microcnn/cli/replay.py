@@ -179,7 +179,7 @@ def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]
     hashes = told.get("sha256", {})
     for name in told["files"]:
         file, kind = old / name, Path(name).stem.rpartition("_")[2]
-        if not file.is_file():
+        if not file.exists():
             yield f"{name} is missing."
             continue
         touched = "" if hashes.get(name) in (None, file_sha256(file)) else " The file was changed since it was written."
