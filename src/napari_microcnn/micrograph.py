@@ -29,6 +29,8 @@ _SPELLINGS = {
 
 BY_HAND = "set by the user"
 """Source of a calibration that no file tells."""
+DRAWN = "databar"
+"""Key of a micrograph's metadata: (top, bottom, left, right) of what the user drew, instead of what would be found."""
 
 _NUMBER_AND_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_].*)")
 

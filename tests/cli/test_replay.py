@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,15 @@ import pytest
 import tifffile
 import torch
 
+from napari_microcnn.batch import write_segmentation
 from napari_microcnn.cli import main
-from napari_microcnn.config import ClassInfo, ObjectRule, UNetConfig
-from napari_microcnn.models import Model, save_model
+from napari_microcnn.config import ClassInfo, ObjectRule, SegmentConfig, UNetConfig
+from napari_microcnn.events import result_of
+from napari_microcnn.io.read import read_micrograph
+from napari_microcnn.micrograph import DRAWN
+from napari_microcnn.models import Model, load_model, save_model
 from napari_microcnn.nets import UNet
+from napari_microcnn.predict import segment
 
 
 @pytest.fixture
@@ -175,6 +181,20 @@ def test_a_file_that_is_not_made_again_must_be_as_it_was_written(
     assert code == 2
     assert "p0.geojson: The file was changed since it was written." in out
     assert "p0.ome.zarr: The file was changed since it was written." in out
+
+
+def test_a_databar_that_was_drawn_is_left_out_again(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    micrograph = read_micrograph(pictures / "images" / "p0.tif")
+    height, width = micrograph.plane_shape
+    drawn = replace(micrograph, metadata={**micrograph.metadata, DRAWN: ((height // 2, height, 0, width),)})
+    found = result_of(segment(drawn, load_model(model), SegmentConfig(device="cpu")))
+    result_of(write_segmentation(found, pictures / "out", micrograph.path, str(model)))
+    record = pictures / "out" / "p0.json"
+    assert replayed(record, capsys)[0] == 0
+    record.write_text(json.dumps({**(told := json.loads(record.read_text())), "input": told["input"] | {DRAWN: []}}))
+    assert replayed(record, capsys)[0] == 2
 
 
 def test_other_files_are_no_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from napari_microcnn.data.databar import DRAWN, find_overlays, overlays_of
+from napari_microcnn.data.databar import find_overlays, overlays_of
 from napari_microcnn.data.windows import Box
 from napari_microcnn.io.samples import NANOPOROUS_ROWS, nanoporous
+from napari_microcnn.micrograph import DRAWN
 
 SIDE = (360, 480)
 Array = np.ndarray[Any, Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_microcnn.data.databar import DRAWN, overlays_of
+from napari_microcnn.data.databar import overlays_of
 from napari_microcnn.data.windows import Box
+from napari_microcnn.micrograph import DRAWN
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.databar import show_databar, without_drawn
 

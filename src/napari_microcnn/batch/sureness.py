@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
-from napari_microcnn.data.databar import DRAWN, Overlays
+from napari_microcnn.data.databar import Overlays
 from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.events import Alive, Event, Finished, Job, Notice, Progress
 from napari_microcnn.measure.objects import Table
 from napari_microcnn.measure.sample import sample_numbers
 from napari_microcnn.measure.sureness import shifted
-from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.micrograph import DRAWN, Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.instances import close_grains, label_particles
 from napari_microcnn.predict.segment import Segmentation, object_rule, segment

@@ -18,7 +18,7 @@ from napari_microcnn.cli.running import follow, say
 from napari_microcnn.cli.segment import segment_micrograph
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.io.results import RESULTS, read_record
-from napari_microcnn.micrograph import BY_HAND, Calibration
+from napari_microcnn.micrograph import BY_HAND, DRAWN, Calibration
 
 if TYPE_CHECKING:
     from napari_microcnn.micrograph import Micrograph
@@ -113,6 +113,8 @@ def _same_input(told: Mapping[str, Any], source: Path, record: Path) -> Microgra
     if known and known["source"].startswith(BY_HAND):
         by_hand = Calibration(tuple(known["pixel_size"]), known["unit"], known["source"])
         micrograph = replace(micrograph, calibration=by_hand)
+    if DRAWN in made:
+        micrograph = replace(micrograph, metadata={**micrograph.metadata, DRAWN: made[DRAWN]})
     found = describe_input(micrograph)
     hashed = "sha256" if made.get("sha256") else "pixels_sha256"
     if made.get(hashed) is None:

@@ -17,12 +17,10 @@ from scipy import ndimage
 
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.windows import Box
-from napari_microcnn.micrograph import Pixels
+from napari_microcnn.micrograph import DRAWN, Pixels
 
 Grey = NDArray[np.float32]
 
-DRAWN = "databar"
-"""Key of a micrograph's metadata: (top, bottom, left, right) of what the user drew, instead of what would be found."""
 _LEAST_SIDE = 96
 """Microscopes save no smaller images, in pixels; windows cut from one have no databar."""
 _LARGEST = 1 << 26

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_microcnn.io.errors import ReadError
-from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.micrograph import DRAWN, Calibration, Micrograph
 
 _PACKAGES = ("napari-microcnn", "torch", "numpy", "scipy", "scikit-image", "tifffile")
 _BLOCK = 1 << 20
@@ -89,6 +89,8 @@ def describe_input(micrograph: Micrograph) -> dict[str, Any]:
         described["sha256"] = file_sha256(micrograph.path)
     elif isinstance(micrograph.pixels, np.ndarray):
         described["pixels_sha256"] = hashlib.sha256(np.ascontiguousarray(micrograph.pixels).data).hexdigest()
+    if DRAWN in micrograph.metadata:
+        described[DRAWN] = [list(box) for box in micrograph.metadata[DRAWN]]
     return described
 
 

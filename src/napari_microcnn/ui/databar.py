@@ -9,8 +9,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 
-from napari_microcnn.data.databar import DRAWN
-from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.micrograph import DRAWN, Micrograph
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.pairing import OnDisk
 

@@ -11,8 +11,8 @@ from napari.layers import Image, Labels
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_microcnn.config import GrainSizeConfig
-from napari_microcnn.data.databar import DRAWN, overlays_of
-from napari_microcnn.micrograph import Micrograph
+from napari_microcnn.data.databar import overlays_of
+from napari_microcnn.micrograph import DRAWN, Micrograph
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.databar import without_drawn
