@@ -56,6 +56,8 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.explain.translation import translation_test as translation_test
     from napari_microcnn.explain.trust import heat_outside as heat_outside
     from napari_microcnn.io.export import export_segmentation as export_segmentation
+    from napari_microcnn.io.foreign_masks import read_foreign_labels as read_foreign_labels
+    from napari_microcnn.io.outlines import write_outlines as write_outlines
     from napari_microcnn.io.page import sample_page as sample_page
     from napari_microcnn.io.pairs import pair_files as pair_files
     from napari_microcnn.io.pdf import sample_pdf as sample_pdf
@@ -85,7 +87,11 @@ if TYPE_CHECKING:  # for editors and type checkers; the dictionary below is what
     from napari_microcnn.models import open_model as open_model
     from napari_microcnn.models import save_classifier as save_classifier
     from napari_microcnn.models import save_model as save_model
+    from napari_microcnn.models.onnx_file import export_onnx as export_onnx
+    from napari_microcnn.models.onnx_file import import_onnx as import_onnx
     from napari_microcnn.models.shipped import shipped_models as shipped_models
+    from napari_microcnn.models.zoo import export_zoo as export_zoo
+    from napari_microcnn.models.zoo import import_zoo as import_zoo
     from napari_microcnn.nets import build_classifier as build_classifier
     from napari_microcnn.nets import layers as layers
     from napari_microcnn.nets import receptive_fields as receptive_fields
@@ -124,6 +130,8 @@ _HOME = {
     "make_pictures": "data.pictures",
     "make_steel": "data.pictures",
     "export_segmentation": "io.export",
+    "read_foreign_labels": "io.foreign_masks",
+    "write_outlines": "io.outlines",
     "sample_page": "io.page",
     "sample_pdf": "io.pdf",
     "nanoporous": "io.samples",
@@ -135,7 +143,11 @@ _HOME = {
     "Model": "models",
     "load_model": "models",
     "save_model": "models",
+    "export_onnx": "models.onnx_file",
+    "import_onnx": "models.onnx_file",
     "shipped_models": "models.shipped",
+    "export_zoo": "models.zoo",
+    "import_zoo": "models.zoo",
     "train_segmenter": "train.segmenter",
     "Segmentation": "predict.segment",
     "segment": "predict.segment",
