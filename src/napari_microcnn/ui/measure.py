@@ -264,9 +264,10 @@ def _lines(found: Measurement) -> dict[str, str]:
     """Return a line for every number, with its interval in brackets."""
     lines = {}
     for key, value in found.summary.items():
-        if key.endswith(("_low", "_high")) or not np.isfinite(value):
+        if key.endswith(("_low", "_high")) or np.isnan(value):
             continue
         low, high = found.summary.get(f"{key}_low", np.nan), found.summary.get(f"{key}_high", np.nan)
         interval = f" ({low:.4g} to {high:.4g})" if np.isfinite(high - low) else ""
-        lines[key] = f"{readable(key)}: {value:.4g}{interval}"
+        shown = "infinite" if np.isinf(value) else f"{value:.4g}"
+        lines[key] = f"{readable(key)}: {shown}{interval}"
     return lines
