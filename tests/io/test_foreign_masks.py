@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import h5py
@@ -61,11 +62,54 @@ class _Runs:
         return Path.touch, (self.path,)
 
 
-def test_nothing_of_cellpose_is_unpickled(tmp_path: Path) -> None:
-    np.save(tmp_path / "a_seg.npy", {"masks": MASK, "evil": _Runs(tmp_path / "ran")}, allow_pickle=True)
-    with pytest.raises(ReadError, match="Save masks as PNG"):
-        read_foreign_labels(tmp_path / "a_seg.npy")
+def saved_by_cellpose(path: Path, masks: object, protocol: int, **others: object) -> Path:
+    """Write what cellpose does, as NumPy writes objects."""
+    content = {
+        "outlines": MASK > 3, "masks": masks, "chan_choose": [0, 0], "ismanual": np.zeros(5, bool), "est_diam": 30.5,
+        "filename": "steel.tif", "flows": [np.zeros((3, 4, 3), np.uint8), [], None, [np.float64(1.5)]], **others,
+    }  # fmt: skip
+    boxed = np.empty((), object)
+    boxed[()] = content
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        pickle.dump(boxed, file, protocol=protocol)
+    return path
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "int32", "int64"])
+def test_masks_of_cellpose(tmp_path: Path, protocol: int, dtype: str) -> None:
+    for masks in (MASK.astype(dtype), np.asfortranarray(MASK.astype(dtype))):
+        found = read_foreign_labels(saved_by_cellpose(tmp_path / "a_seg.npy", masks, protocol))
+        np.testing.assert_array_equal(found, MASK)
+        assert found.dtype == np.dtype(dtype)
+
+
+def test_what_numpy_saves_is_what_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a_seg.npy", {"masks": np.stack([MASK, MASK])}, allow_pickle=True)
+    np.testing.assert_array_equal(read_foreign_labels(tmp_path / "a_seg.npy"), [MASK, MASK])
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_nothing_of_cellpose_is_unpickled(tmp_path: Path, protocol: int) -> None:
+    for masks, others in ((MASK, {"evil": _Runs(tmp_path / "ran")}), (_Runs(tmp_path / "ran"), {})):
+        path = saved_by_cellpose(tmp_path / "a_seg.npy", masks, protocol, **others)
+        if others:
+            np.testing.assert_array_equal(read_foreign_labels(path), MASK)
+        else:
+            with pytest.raises(ReadError, match="Save masks as PNG"):
+                read_foreign_labels(path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_masks_that_lie_about_their_size(tmp_path: Path) -> None:
+    path = saved_by_cellpose(tmp_path / "a_seg.npy", MASK, 4)
+    whole, size = path.read_bytes(), bytes([75, 12, 75, 17])  # BININT1 12, BININT1 17
+    assert size in whole
+    for content in (whole[:-900], whole.replace(size, bytes([75, 250, 75, 250])), whole[:200] + whole[220:]):
+        path.write_bytes(content)
+        with pytest.raises(ReadError, match="Save masks as PNG"):
+            read_foreign_labels(path)
 
 
 def test_a_plain_array_is_read(tmp_path: Path) -> None:

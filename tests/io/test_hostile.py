@@ -103,7 +103,7 @@ def npy(described: str) -> bytes:
 )
 def test_numpy_file_that_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mask.npy").write_bytes(content)
-    refused(read_foreign_labels, tmp_path / "mask.npy", "holds Python objects, which could run code, or is damaged")
+    refused(read_foreign_labels, tmp_path / "mask.npy", "holds no array and no masks of cellpose, or is damaged")
 
 
 def test_numpy_file_with_a_pickle_runs_nothing(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_numpy_file_with_a_pickle_runs_nothing(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "executed",)
 
     np.save(tmp_path / "cells_seg.npy", np.array([Payload()], object), allow_pickle=True)
-    refused(read_foreign_labels, tmp_path / "cells_seg.npy", "could run code")
+    refused(read_foreign_labels, tmp_path / "cells_seg.npy", "no array and no masks")
     assert not (tmp_path / "executed").exists()
 
 

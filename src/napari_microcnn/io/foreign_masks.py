@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from napari_microcnn.io.errors import DAMAGED, ReadError, no_room, one_line
+from napari_microcnn.io.pickled import array_of, elements_of, parse_pickle
 from napari_microcnn.io.read import read_labels
 
 UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
@@ -17,6 +18,8 @@ UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
 _PLANE = {"y", "x"}
 _NUMPY = b"\x93NUMPY"
 _CELLPOSE = "in cellpose, save the masks with File > Save masks as PNG/tif, and open that file"
+_MASKS = "masks"
+"""Where cellpose keeps them in its ``_seg.npy``."""
 
 
 def read_foreign_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
@@ -26,7 +29,7 @@ def read_foreign_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     ----------
     path : str or path-like
         HDF5 with the dataset ``exported_data`` (simple segmentation or object identities), TIFF, PNG, or a
-        NumPy file with an array.
+        NumPy file with an array. The pickle in ``_seg.npy`` is looked at without being unpickled.
 
     Returns
     -------
@@ -36,7 +39,7 @@ def read_foreign_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     Raises
     ------
     ReadError
-        If the file cannot be read, holds fractions, or could be read only by running what is in it.
+        If the file cannot be read, holds fractions, or no mask that could be read without running what is in it.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -95,21 +98,40 @@ def _axes(tags: object, dimensions: int) -> list[str]:
 
 
 def _numpy(path: Path) -> np.ndarray[Any, Any]:
-    """Read an array; a pickle, which can run any code, is refused without being opened."""
+    """Read an array, or the masks in a dictionary of cellpose."""
     try:
         with path.open("rb") as file:
             if file.read(len(_NUMPY)) != _NUMPY:
                 raise ValueError("no array of NumPy")
+            file.seek(0)
+            pickled = _header(file)[2].hasobject
+            content = file.read() if pickled else b""
         # Mapped first, which compares the size with the header's before room is made.
-        labels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        labels = _pickled_masks(content) if pickled else np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise ReadError(f"{path.name} could not be read ({error.strerror or error}); check the name.") from error
     except MemoryError as error:
         raise no_room(path) from error
     except DAMAGED as error:
         raise ReadError(
-            f"{path.name} holds Python objects, which could run code, or is damaged; {_CELLPOSE}."
+            f"{path.name} holds no array and no masks of cellpose, or is damaged ({one_line(error)}); {_CELLPOSE}."
         ) from error
     if labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
         raise ReadError(f"{path.name} holds no mask of whole numbers; {_CELLPOSE}.")
     return labels
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type of an array of NumPy, and leave the file where its numbers begin."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _pickled_masks(stream: bytes) -> np.ndarray[Any, Any]:
+    """Return the masks of the dictionary that cellpose saves."""
+    [content, *_] = [*elements_of(parse_pickle(stream)), None]
+    labels = array_of(content.get(_MASKS)) if isinstance(content, dict) else None
+    if labels is None:
+        raise ValueError(f"there is no array {_MASKS!r}")
+    return np.array(labels)
