@@ -9,11 +9,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.layers import Image, Labels
 
 from napari_microcnn.config import ClassInfo
+from napari_microcnn.io.export import export_segmentation
 from napari_microcnn.io.labelled import write_labelled_to
 from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
+from napari_microcnn.io.write import write_image
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.reader import get_reader
@@ -79,6 +81,42 @@ def test_a_mask_of_ilastik_opens_as_labels(viewer: Any, tmp_path: Path) -> None:
     assert layer.name == "steel_Simple Segmentation"
     assert isinstance(layer, Labels)
     np.testing.assert_array_equal(layer.data, mask)
+
+
+def test_a_mask_of_cellpose_opens_as_labels(viewer: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "steel_seg.npy", {"masks": np.arange(12).reshape(3, 4)}, allow_pickle=True)
+    viewer.open(str(tmp_path / "steel_seg.npy"), plugin="napari-microcnn")
+    [layer] = viewer.layers
+    assert isinstance(layer, Labels)
+    np.testing.assert_array_equal(layer.data, np.arange(12).reshape(3, 4))
+
+
+def test_masks_in_tiff_and_png_open_as_labels(viewer: Any, tmp_path: Path) -> None:
+    mask = np.arange(1, 13, dtype=np.uint8).reshape(3, 4) % 3
+    export_segmentation(
+        tmp_path, "steel", classes=mask, labels=mask.astype(np.int32), calibration=Calibration.parse("2 nm"),
+        provenance={"software": "napari-microcnn", "model": {"classes": OURS["napari-microcnn"]["classes"]}},
+    )  # fmt: skip
+    write_image(tmp_path / "weka_mask.png", mask)
+    (tmp_path / "weka.json").write_text('{"software": "napari-microcnn", "model": {"classes": [3]}}')
+    names = ["steel_classes.tif", "steel_labels.tif", "weka_mask.png"]
+    for name in names:
+        viewer.open(str(tmp_path / name), plugin="napari-microcnn")
+    assert [type(layer) for layer in viewer.layers] == [Labels] * 3
+    classes, labels, _ = viewer.layers
+    np.testing.assert_array_equal(classes.data, mask)
+    assert layers.calibration_of(labels).pixel_size == (2, 2)
+    assert [layers.find_role(layer) for layer in viewer.layers] == ["classes", "objects", "mask"]
+    assert classes.colormap.map(2)[:3] == pytest.approx((0xE6 / 255, 0x9F / 255, 0), abs=0.01)
+
+
+def test_what_only_sounds_like_a_mask_is_an_image(viewer: Any, tmp_path: Path) -> None:
+    calibration = Calibration.parse("2 nm")
+    write_image(tmp_path / "steel_mask.tif", np.ones((3, 4), np.float32), calibration=calibration)
+    write_image(tmp_path / "unmask.tif", np.ones((3, 4), np.uint8), calibration=calibration)
+    for name in ("steel_mask.tif", "unmask.tif"):
+        viewer.open(str(tmp_path / name), plugin="napari-microcnn")
+    assert [type(layer) for layer in viewer.layers] == [Image] * 2
 
 
 def test_other_hdf5_is_left_to_others(tmp_path: Path) -> None:

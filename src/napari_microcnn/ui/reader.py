@@ -1,7 +1,8 @@
-"""Reader for napari that adds the one thing napari's own reader leaves out: the pixel size."""
+"""Reader for napari that adds what napari's own reader leaves out: the pixel size, and which images are labels."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,17 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.ui import layers
 
 LayerData = tuple[Any, dict[str, Any], str]
-_ILASTIK = (".h5", ".hdf5")
+_MASKS = (".h5", ".hdf5", ".npy")
+_NAMED_LIKE_MASKS = re.compile(
+    r"(?P<source>.+)[ _](?P<kind>classes|labels|objects|masks?|Simple Segmentation|Object (?:Identities|Predictions))",
+    re.IGNORECASE,
+)
+"""What this package, cellpose and ilastik call masks, and what Labkit's and Weka's are saved as by hand."""
 _CLASSES = "classes"
 _EXPORTED = {_CLASSES, "labels"}
 """Names of the masks that stand beside an image."""
+_ROLES = {"labels": "objects"}
+"""What the docks call a mask, where it is not called so in a file."""
 _NAPARI_READS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -26,16 +34,19 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
             return None
         path = path[0]
 
+    from napari_microcnn.io.pairs import stem_of
     from napari_microcnn.io.read import ReadError, read_micrograph
 
     if Path(path).is_dir():
         return _reader_of_folder(Path(path))
-    if Path(path).suffix.lower() in _ILASTIK:
+    if Path(path).suffix.lower() in _MASKS:
         return _reader_of_mask(Path(path))
     try:
         micrograph = read_micrograph(path)
     except (ReadError, ValueError, OSError):
         return None  # napari's own reader says what is wrong
+    if (named := _NAMED_LIKE_MASKS.fullmatch(stem_of(Path(path)))) and _is_mask(micrograph):
+        return lambda _: [_mask_layer(micrograph, named["source"], named["kind"].lower())]
     plain = Path(path).suffix.lower() in _NAPARI_READS
     return partial(_layers, micrograph) if micrograph.calibration is not None or not plain else None
 
@@ -57,7 +68,7 @@ def _reader_of_folder(path: Path) -> Callable[[str | list[str]], list[LayerData]
 
 
 def _reader_of_mask(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """Return a reader of what ilastik has exported: its masks become labels."""
+    """Return a reader of what ilastik has exported or cellpose has saved: its masks become labels."""
     from napari_microcnn.io.foreign_masks import read_foreign_labels
     from napari_microcnn.io.read import ReadError
 
@@ -66,6 +77,35 @@ def _reader_of_mask(path: Path) -> Callable[[str | list[str]], list[LayerData]] 
     except ReadError:
         return None  # HDF5 holds many other things
     return lambda _: [(labels, {"name": path.stem}, "labels")]
+
+
+def _is_mask(micrograph: Micrograph) -> bool:
+    return micrograph.pixels.dtype.kind in "bui" and not micrograph.axes.endswith("C")
+
+
+def _mask_layer(mask: Micrograph, source: str, kind: str) -> LayerData:
+    """Return a mask as a labels layer, in the colours of its classes where the record of `segment` tells them."""
+    infos = [] if mask.path is None else _classes_in(mask.path.with_name(f"{source}.json"))
+    pixels = mask.pixels.astype("uint8") if mask.pixels.dtype.kind == "b" else mask.pixels
+    about: dict[str, Any] = {
+        "name": mask.name,
+        "opacity": 0.5,
+        "metadata": {layers.KEY: {"role": _ROLES.get(kind, kind), "source": source, "classes": tuple(infos)}},
+        **layers.calibrated(mask.calibration, len(mask.axes)),
+    }
+    if kind == _CLASSES and infos:
+        about["colormap"] = layers.class_colours(infos)
+    return pixels, about, "labels"
+
+
+def _classes_in(record: Path) -> list[ClassInfo]:
+    """Return the classes that a record of `segment` tells; none if it is another file."""
+    from napari_microcnn.io.results import read_record
+
+    try:
+        return [ClassInfo(**entry) for entry in read_record(record)["model"]["classes"]]
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 def _image_levels(levels: list[Micrograph], path: str | list[str]) -> list[LayerData]:
@@ -87,7 +127,7 @@ def _labels_in(path: Path, name: str) -> LayerData:
         "name": f"{source} {name}",
         "multiscale": several,
         "opacity": 0.5,
-        "metadata": {layers.KEY: {"role": {"labels": "objects"}.get(name, name), "source": source}},
+        "metadata": {layers.KEY: {"role": _ROLES.get(name, name), "source": source}},
         **layers.calibrated(levels[0].calibration, len(levels[0].axes)),
     }
     infos = [ClassInfo(**entry) for entry in attributes(path).get(OURS, {}).get("classes", [])]
