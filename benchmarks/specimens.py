@@ -55,7 +55,7 @@ def specimens(folder: Path) -> dict[str, tuple[Reader, list[Path]]]:
         **{kind: (_pixels, files) for kind, files in images.items()},
         "labels": (_labels, [_tiff(folder, "labels.tif", GREY % 3), *_pictures(folder)[:1]]),
         "HDF5": (_mask, [_ilastik(folder)]),
-        "npy": (_mask, [_npy(folder)]),
+        "npy": (_mask, _npys(folder)),
         "header beside an image": (_beside, _headers(folder)),
         "record (JSON)": (read_record, [_record(folder)]),
         "model": (open_model, _models(folder)),
@@ -151,9 +151,12 @@ def _ilastik(folder: Path) -> Path:
     return folder / "mask.h5"
 
 
-def _npy(folder: Path) -> Path:
+def _npys(folder: Path) -> list[Path]:
     np.save(folder / "mask.npy", GREY % 3)
-    return folder / "mask.npy"
+    boxed = np.empty((), object)
+    boxed[()] = {"masks": GREY % 5, "filename": "steel.tif", "flows": [np.ones((2, 3), np.float32), None, [1.5]]}
+    np.save(folder / "cells_seg.npy", boxed, allow_pickle=True)  # as cellpose does
+    return [folder / "mask.npy", folder / "cells_seg.npy"]
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -16,6 +16,8 @@ from napari_microcnn.io.read import read_labels
 UNCALIBRATED = (".h5", ".hdf5", ".ilp", ".npy")
 """Endings of masks that say nothing of a pixel size."""
 _PLANE = {"y", "x"}
+_LONGEST = 100
+"""Letters of a reason; NumPy repeats a whole header that it cannot read."""
 _NUMPY = b"\x93NUMPY"
 _CELLPOSE = "in cellpose, save the masks with File > Save masks as PNG/tif, and open that file"
 _MASKS = "masks"
@@ -114,7 +116,7 @@ def _numpy(path: Path) -> np.ndarray[Any, Any]:
         raise no_room(path) from error
     except DAMAGED as error:
         raise ReadError(
-            f"{path.name} holds no array and no masks of cellpose, or is damaged ({one_line(error)}); {_CELLPOSE}."
+            f"{path.name} holds no array and no masks of cellpose, or is damaged ({one_line(error)[:_LONGEST]}); {_CELLPOSE}."
         ) from error
     if labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
         raise ReadError(f"{path.name} holds no mask of whole numbers; {_CELLPOSE}.")
