@@ -115,8 +115,9 @@ def _numpy(path: Path) -> np.ndarray[Any, Any]:
     except MemoryError as error:
         raise no_room(path) from error
     except DAMAGED as error:
+        why = one_line(error)[:_LONGEST]
         raise ReadError(
-            f"{path.name} holds no array and no masks of cellpose, or is damaged ({one_line(error)[:_LONGEST]}); {_CELLPOSE}."
+            f"{path.name} holds no array and no masks of cellpose, or is damaged ({why}); {_CELLPOSE}."
         ) from error
     if labels.dtype.kind not in "bui" or labels.ndim not in (2, 3):
         raise ReadError(f"{path.name} holds no mask of whole numbers; {_CELLPOSE}.")
