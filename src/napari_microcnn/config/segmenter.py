@@ -106,6 +106,9 @@ class SegmentConfig(Settings):
     keep_probabilities: bool = Field(False, description="Also return the probability of every class")
     keep_uncertainty: bool = Field(False, description="Also return how unsure the model is at every pixel")
     device: Device = Field("auto", description="Where to compute")
+    # Who computes changes no number, so that records and scripts do not tell it.
+    scheduler: str | None = Field(None, exclude=True, description="Address of a Dask scheduler whose workers compute")
+    tag: str | None = Field(None, exclude=True, description="Resource that these workers must offer, such as GPU")
 
 
 class SyntheticTrainConfig(Settings):

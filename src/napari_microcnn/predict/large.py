@@ -24,6 +24,7 @@ from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.cluster import predictor_for
 from napari_microcnn.predict.large_plane import LargePlane
 from napari_microcnn.predict.large_work import Work
 from napari_microcnn.predict.segment import channels_for, object_rule
@@ -141,9 +142,21 @@ def begin_large(
         )
     micrograph = source if isinstance(source, Micrograph) else open_lazily(Path(source))
     model = model if isinstance(model, Model) else load_model(model)
+    near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
+    with predictor_for(model, config) as predictor:
+        yield from _segment(micrograph, model, config, predictor, output, near)
+
+
+def _segment(
+    micrograph: Micrograph,
+    model: Model,
+    config: SegmentConfig,
+    predictor: TilePredictor,
+    output: Path,
+    near: Box | None,
+) -> Job[LargeSegmentation]:
     rule = object_rule(model, config)
     convert, remark = channels_for(model, micrograph.channels)
-    predictor = TilePredictor(model, config)
     scratch = _scratch(micrograph, model, config, predictor, output)
     if remark:
         yield Notice(remark)
@@ -152,7 +165,6 @@ def begin_large(
     tile, block = _sides(scratch, predictor, micrograph)
     _create(output, scratch, micrograph, model, block, objects=rule is not None)
     classes, labels = open_multiscale(output, "r+")
-    near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
     work = Work(
         micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, near
     )
@@ -235,7 +247,7 @@ def _scratch(
         "content": content_key(micrograph.pixels),
         "model": model.sha256,
         "settings": config.model_dump(),
-        "device": predictor.device.type,
+        "device": predictor.computed_on,
         "precision": str(predictor.precision),
     }
     scratch = Scratch(folder, header)
@@ -280,6 +292,6 @@ def _result(work: Work, names: list[str], output: Path) -> LargeSegmentation:
         work.micrograph,
         work.model,
         work.config,
-        work.predictor.device.type,
+        work.predictor.computed_on,
         str(work.predictor.precision).removeprefix("torch."),
     )

@@ -116,18 +116,18 @@ class LargePlane:
         place = int(np.ravel_multi_index(self._index, work.micrograph.stack_shape)) if self._index else 0
         before, total = (place * views + number) * len(tiles), planes * views * len(tiles)
         tiles.sort(key=lambda tile: self._distance(tile[1], canvas.shape))
-        for done, (index, box) in enumerate(tiles, 1):
-            name = f"{canvas.name}-tile{index}"
-            if name in work.scratch:
-                continue
+        names = {index: f"{canvas.name}-tile{index}" for index, _ in tiles}
+        left = {index: box for index, box in tiles if names[index] not in work.scratch}
+        for done, (index, events) in enumerate(work.predictor.boxes(source, limits, left), len(tiles) - len(left) + 1):
+            box = left[index]
             shown = np.empty(box.shape, np.uint8)
-            for event in work.predictor.tiles(source, limits, box):
+            for event in events:
                 if isinstance(event, Notice):
                     yield event
                 else:
                     self._keep(canvas, event, shown, box)
             region = self._show(shown, box, canvas.shape)
-            work.scratch.note(name)
+            work.scratch.note(names[index])
             yield TileDone(
                 before + done, total, self._index, region, shown, work.seconds_left(total - before - done), None
             )

@@ -20,6 +20,7 @@ from napari_microcnn.events import Event, Finished, Job, Notice, TileDone
 from napari_microcnn.micrograph import Micrograph, Pixels
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.answer import Answer, PlaneAnswer
+from napari_microcnn.predict.cluster import predictor_for
 from napari_microcnn.predict.magnification import at_magnification, find_magnifications, limits_of
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 
@@ -109,8 +110,8 @@ def segment(
     """
     config = config or SegmentConfig()
     model = model if isinstance(model, Model) else load_model(model)
-    predictor = TilePredictor(model, config)
-    whole, used = yield from answer(micrograph, model, predictor, config)
+    with predictor_for(model, config) as predictor:
+        whole, used = yield from answer(micrograph, model, predictor, config)
     yield Finished(
         Segmentation(
             whole.classes,
@@ -122,7 +123,7 @@ def segment(
             micrograph,
             model,
             config,
-            predictor.device.type,
+            predictor.computed_on,
             str(predictor.precision).removeprefix("torch."),
         )
     )

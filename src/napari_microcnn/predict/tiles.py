@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,7 @@ class TilePredictor:
     def __init__(self, model: Model, config: SegmentConfig) -> None:
         self._model, self._config = model, config
         self.device = resolve_device(config.device)
+        self.computed_on: str = self.device.type
         if self.device.type == "cpu":
             keep_memory()
         self.precision = inference_precision(self.device, config.precision)
@@ -119,6 +120,13 @@ class TilePredictor:
             cores = probabilities[classes] if self._model.tells_cores else None
             yield Tile(box.slices, probabilities[:classes], done, done + len(waiting), cores)
 
+    def boxes(
+        self, plane: Pixels, limits: IntensityLimits, boxes: Mapping[int, Box]
+    ) -> Iterator[tuple[int, list[Notice | Tile]]]:
+        """Predict boxes of a plane; all that is said of one comes together, with its number."""
+        for number, box in boxes.items():
+            yield number, list(self.tiles(plane, limits, box))
+
     def tile_side(self, shape: tuple[int, int]) -> int:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
         if self._config.tile is not None:
@@ -157,6 +165,10 @@ class TilePredictor:
         """Return the probabilities, (H, W, K), of one box at the magnification of the plane."""
         margin, least = halo(self._model.config), least_window(self._model.config)
         window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
+        return self.see(window, core)
+
+    def see(self, window: NDArray[np.float32], core: tuple[slice, slice]) -> NDArray[np.float32]:
+        """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
         orientations = ORIENTATIONS[: self._config.orientations or self._model.orientations]
         with torch.inference_mode():
             images = torch.from_numpy(window)[None].to(self.device, self.precision)
