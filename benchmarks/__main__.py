@@ -22,6 +22,7 @@ NAMES = (
     "transition",
     "tiles",
     "prediction_peers",
+    "workers",
     "large",
     "cap",
     "grains",

@@ -60,6 +60,27 @@ def test_how_far_to_trust_it_is_told(
     assert "●" in dock.gap.text()
 
 
+def test_a_cluster_computes_the_same(
+    viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None], told: list[str]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    viewer.add_image(discs, name="discs")
+    dock.run_button.click()
+    finish(dock)
+    here = viewer.layers["discs classes"].data.copy()
+    viewer.layers.remove("discs classes")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as running:
+        dock.cluster.scheduler.setText(running.scheduler_address)
+        dock.run_button.click()
+        finish(dock)
+        assert told == []
+        np.testing.assert_array_equal(viewer.layers["discs classes"].data, here)
+        dock.cluster.tag.setText("GPU")
+        dock.run_button.click()
+        finish(dock)
+        assert "No worker offers the resource 'GPU'" in told.pop()
+
+
 def test_running_again_adds_no_layers(
     viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None]
 ) -> None:

@@ -33,6 +33,8 @@ from napari_microcnn.predict.segment import OVERLAY_LEFT_OUT, SAMPLE, look_over
 from napari_microcnn.predict.tiles import Tile
 
 _WRITING = "Writing the class map"
+_SWEEP = 32
+"""Tiles after which freed memory is handed back, so that its scraps do not pile up."""
 
 
 class LargePlane:
@@ -128,6 +130,8 @@ class LargePlane:
                     self._keep(canvas, event, shown, box)
             region = self._show(shown, box, canvas.shape)
             work.scratch.note(names[index])
+            if done % _SWEEP == 0:
+                give_back_memory()
             yield TileDone(
                 before + done, total, self._index, region, shown, work.seconds_left(total - before - done), None
             )

@@ -18,6 +18,7 @@ from napari_microcnn.ui import layers, tasks
 from napari_microcnn.ui.base import Dock
 from napari_microcnn.ui.batch import BatchSection
 from napari_microcnn.ui.choices import LayerChoice, ModelChoice
+from napari_microcnn.ui.cluster import ClusterSection
 from napari_microcnn.ui.databar import show_databar, without_drawn
 from napari_microcnn.ui.doubt import COLOURS, Doubt, Found
 from napari_microcnn.ui.forms import Folded, SettingsForm
@@ -49,6 +50,7 @@ class SegmentDock(Dock):
         self.model = ModelChoice(self.session)
         self.card = quiet()
         self.form = SettingsForm(SegmentConfig, _ADVANCED)
+        self.cluster = ClusterSection()
         self.objects = QComboBox()
         self.objects.setToolTip("What is numbered and measured")
         self.result = Sentence()
@@ -68,10 +70,11 @@ class SegmentDock(Dock):
         form.addRow("", self.card)
         form.addRow("Objects", self.objects)
         self.body.addLayout(form)
-        self.body.addWidget(Folded("Scale", self.scale))
-        self.body.addWidget(Folded("Advanced", self.form))
-        self.body.addWidget(Folded("A whole folder", self.batch))
-        self.body.addWidget(Folded("Larger than the memory", self.large))
+        for title, section in (
+            ("Scale", self.scale), ("Advanced", self.form), ("Compute on", self.cluster),
+            ("A whole folder", self.batch), ("Larger than the memory", self.large),
+        ):  # fmt: skip
+            self.body.addWidget(Folded(title, section))
         self.body.addWidget(self.result)
         self.body.addWidget(self.gap)
         self.body.addWidget(self.doubt)
@@ -120,7 +123,7 @@ class SegmentDock(Dock):
         return self.model.model
 
     def _config(self) -> SegmentConfig:
-        return self.form.value().model_copy(update={"objects": self.objects.currentData()})
+        return self.form.value().model_copy(update={"objects": self.objects.currentData(), **self.cluster.settings})
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, TileDone):
