@@ -54,7 +54,7 @@ def run() -> Table:
 def _timed(image: Micrograph, model: Model, address: str) -> tuple[float, NDArray[np.uint8]]:
     config = SegmentConfig(magnification=1.0, objects=1, scheduler=address)
     start = time.perf_counter()
-    classes = result_of(segment(image, model, config)).classes
+    classes: NDArray[np.uint8] = result_of(segment(image, model, config)).classes
     return time.perf_counter() - start, classes
 
 
