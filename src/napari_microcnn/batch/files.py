@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from napari_microcnn.batch.cluster import segment_there
 from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
@@ -25,6 +26,7 @@ from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import check_replaceable, is_done
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
+from napari_microcnn.predict.cluster import ClusterError, ClusterPredictor
 from napari_microcnn.predict.large import open_lazily
 from napari_microcnn.predict.segment import segment
 
@@ -60,6 +62,7 @@ class _Run:
     pages: tuple[str, ...]
     formats: tuple[Any, ...]
     large: bool
+    cluster: ClusterPredictor | None = None
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -82,8 +85,12 @@ class _Run:
         if large:
             return (yield from self._do_large(micrograph, path))
         check_dimensions(self.formats, 2 + len(micrograph.stack_shape))
-        result = yield from _result(segment(micrograph, self.model, self.settings))
-        job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats)
+        gap = None
+        if self.cluster is None:
+            result = yield from _result(segment(micrograph, self.model, self.settings))
+        else:
+            result, gap = segment_there(micrograph, self.model, self.settings, self.cluster)
+        job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats, gap=gap)
         written: list[Path] = yield from _result(job)
         return written
 
@@ -158,15 +165,10 @@ def segment_files(
         folder, loaded, called, settings or SegmentConfig(), calibration, tuple(dict.fromkeys(pages)), kinds, large
     )
     batch = Batch()
-    for number, path in enumerate(files, 1):
-        yield Progress(number - 1, len(files), path.name)
-        try:
-            batch.written[path] = yield from _counted(run.do(path), number, len(files), path.name)
-        except (ValueError, OSError) as error:
-            batch.failed[path] = reason(path, error)
-        except MemoryError:
-            batch.failed[path] = _too_large(path)
-        yield FileDone(path, number, len(files), tuple(batch.written.get(path, ())), batch.failed.get(path))
+    if run.settings.scheduler is None or len(files) == 1:
+        yield from _one_by_one(run, files, batch)
+    else:
+        yield from _spread(run, files, batch)
     if len(files) > 1:
         try:
             batch.about_all.extend(write_batch(folder, files, batch.failed))
@@ -175,6 +177,45 @@ def segment_files(
                 raise
             yield Notice(one_line(error))
     yield Finished(batch)
+
+
+def _one_by_one(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, None, None]:
+    for number, path in enumerate(files, 1):
+        yield Progress(number - 1, len(files), path.name)
+        yield from _tried(run.do(path), path, number, len(files), batch)
+
+
+def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, None, None]:
+    """Do several files at a time on a cluster; what is said of one comes when it is done."""
+    with closing(ClusterPredictor(run.model, run.settings)) as cluster:
+        there = replace(run, cluster=cluster)
+
+        def do(path: Path) -> tuple[Batch, list[Event]]:
+            alone = Batch()
+            return alone, list(_tried(there.do(path), path, 1, len(files), alone))
+
+        for done, (path, (alone, events)) in enumerate(cluster.each(do, files), 1):
+            batch.written.update(alone.written)
+            batch.failed.update(alone.failed)
+            for event in events:
+                if isinstance(event, FileDone):
+                    yield replace(event, number=done)
+                elif isinstance(event, Notice):
+                    yield event
+            yield Progress(done, len(files), path.name)
+
+
+def _tried(step: _Step, path: Path, number: int, total: int, batch: Batch) -> Generator[Event, None, None]:
+    """Do one file, and note what became of it."""
+    try:
+        batch.written[path] = yield from _counted(step, number, total, path.name)
+    except ClusterError:
+        raise  # the other files would have no better luck
+    except (ValueError, OSError) as error:
+        batch.failed[path] = reason(path, error)
+    except MemoryError:
+        batch.failed[path] = _too_large(path)
+    yield FileDone(path, number, total, tuple(batch.written.get(path, ())), batch.failed.get(path))
 
 
 def _too_large(path: Path) -> str:

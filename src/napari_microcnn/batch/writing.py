@@ -19,7 +19,7 @@ from napari_microcnn.io.scripts import segment_command
 from napari_microcnn.measure.objects import measure_objects
 from napari_microcnn.measure.sample import sample_numbers
 from napari_microcnn.measure.segments import with_confidence
-from napari_microcnn.predict.gap import domain_gap
+from napari_microcnn.predict.gap import Gap, domain_gap
 from napari_microcnn.predict.segment import Segmentation
 
 
@@ -31,6 +31,7 @@ def write_segmentation(
     *,
     pages: Collection[str] = (),
     also: Collection[OtherFormat] = (),
+    gap: Gap | None = None,
 ) -> Job[list[Path]]:
     """Measure the objects of a segmentation and write class map, labels, table and provenance.
 
@@ -46,6 +47,8 @@ def write_segmentation(
         Write a report too.
     also : collection of str
         Further formats, see `export_segmentation`.
+    gap : Gap, optional
+        How far the image is from what the model knows, where that was found out already.
 
     Yields
     ------
@@ -67,7 +70,8 @@ def write_segmentation(
         command=segment_command(source, model, result.config, ".", result.precision, micrograph.calibration, also),
     )
     told["computed"] = result.computed
-    gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
+    if gap is None:
+        gap = domain_gap(micrograph, result.model, result.config, result.magnification[len(result.magnification) // 2])
     told["domain_gap"] = {**gap.info(), "sentence": gap.sentence}
     told["results"], told["warnings"] = sample_numbers(
         classes=result.classes[seen],

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,8 @@ from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.windows import Box, split
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
-from napari_microcnn.models import Model, load_model, save_model
+from napari_microcnn.models import Model, save_model
+from napari_microcnn.predict import worker
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 
 CONNECT, PATIENCE = 10.0, 20.0
@@ -34,6 +34,8 @@ _MOST = 64
 """Tiles in flight, at most: they are in memory here."""
 
 Core = tuple[slice, slice]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ClusterError(ValueError):
@@ -83,7 +85,7 @@ class ClusterPredictor(TilePredictor):
             self._settings, content = settings, _file_of(model)
             self._sha = hashlib.sha256(content).hexdigest()
             # A task and no scattered value: should its only holder die, the scheduler makes it again.
-            self._sent = self._client.submit(_kept, content, key=f"microcnn-model-{self._sha}")
+            self._sent = self._client.submit(worker.kept, content, key=f"microcnn-model-{self._sha}")
         except BaseException:
             self._client.close()
             raise
@@ -103,7 +105,7 @@ class ClusterPredictor(TilePredictor):
         if not workers:
             raise ClusterError(self._nobody())
         try:
-            told: Mapping[str, Any] = self._client.run(_describe, config.model_dump_json(), workers=workers)
+            told: Mapping[str, Any] = self._client.run(worker.describe, config.model_dump_json(), workers=workers)
         except ModuleNotFoundError as error:
             raise ClusterError(
                 "napari-microcnn is not installed where the workers run; install the same version there."
@@ -168,18 +170,27 @@ class ClusterPredictor(TilePredictor):
         self, plane: Pixels, limits: IntensityLimits, boxes: Mapping[int, Box]
     ) -> Iterator[tuple[int, list[Notice | Tile]]]:
         """Do as `TilePredictor.boxes`, with several boxes in flight, in the order in which they come."""
-        waiting, flying = list(boxes.items())[::-1], dict[Future[list[Notice | Tile]], int]()
-        threads = min(_MOST, _AHEAD * max(1, sum(self._client.nthreads().values())))
         one_box = super().tiles
+        yield from (
+            (number, said)
+            for (number, _), said in self.each(
+                lambda numbered: list(one_box(plane, limits, numbered[1])), boxes.items()
+            )
+        )
+
+    def each(self, do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Do something that waits for workers with all items, several at a time; yields what comes first first."""
+        waiting, flying = list(items)[::-1], dict[Future[R], T]()
+        threads = min(_MOST, _AHEAD * max(1, sum(self._client.nthreads().values())))
         with ThreadPoolExecutor(threads, "tiles") as pool:
             try:
                 while waiting or flying:
                     while waiting and len(flying) < threads:
-                        number, box = waiting.pop()
-                        flying[pool.submit(lambda box: list(one_box(plane, limits, box)), box)] = number
+                        item = waiting.pop()
+                        flying[pool.submit(do, item)] = item
                     for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                        number = flying.pop(future)
-                        yield number, future.result()
+                        item = flying.pop(future)
+                        yield item, future.result()
             finally:
                 if flying:
                     self._over.set()
@@ -187,16 +198,22 @@ class ClusterPredictor(TilePredictor):
 
     def see(self, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
         """Do as `TilePredictor.see`, on a worker."""
+        found: NDArray[np.float32] = self.run(worker.see, window, core)
+        return found
+
+    def run(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Call a function on a worker, with its `TilePredictor` before these arguments, and wait for the result."""
         future = self._client.submit(
-            _see, self._sent, self._sha, self._settings, window, core,
+            worker.with_predictor, function, self._sent, self._sha, self._settings, *arguments,
             resources=self._needs or None, retries=_RETRIES, pure=False,
         )  # fmt: skip
         try:
-            return self._result(future)
+            result: R = self._result(future)
+            return result
         finally:
             future.release()
 
-    def _result(self, future: Any) -> NDArray[np.float32]:
+    def _result(self, future: Any) -> Any:
         from concurrent.futures import CancelledError
 
         from distributed import KilledWorker
@@ -204,8 +221,7 @@ class ClusterPredictor(TilePredictor):
 
         while not self._over.is_set():
             try:
-                found: NDArray[np.float32] = future.result(timeout=_WAIT)
-                return found
+                return future.result(timeout=_WAIT)
             except TimeoutError:
                 self._check()
             except KilledWorker as error:
@@ -259,39 +275,3 @@ def _connected(address: str) -> Any:
 def _file_of(model: Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         return save_model(model, Path(folder) / "model.safetensors").read_bytes()
-
-
-# What runs on the workers
-
-
-def _describe(settings: str) -> dict[str, str]:
-    from napari_microcnn.device import inference_precision, resolve_device
-
-    config = SegmentConfig(**json.loads(settings))
-    device = resolve_device(config.device)
-    precision = str(inference_precision(device, config.precision)).removeprefix("torch.")
-    return {"version": version("napari-microcnn"), "device": device.type, "precision": precision}
-
-
-def _kept(content: bytes) -> bytes:
-    return content
-
-
-def _see(content: bytes, sha: str, settings: str, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
-    with _LOADING:
-        known = _KNOWN.get((sha, settings))
-        if known is None:
-            _KNOWN.clear()  # one model at a time: it may fill the card
-            known = _KNOWN[sha, settings] = TilePredictor(_model_in(content), SegmentConfig(**json.loads(settings)))
-    return known.see(window, core)
-
-
-_KNOWN: dict[tuple[str, str], TilePredictor] = {}
-_LOADING = threading.Lock()
-
-
-def _model_in(content: bytes) -> Model:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.safetensors"
-        file.write_bytes(content)
-        return load_model(file)

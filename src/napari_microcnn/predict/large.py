@@ -293,5 +293,5 @@ def _result(work: Work, names: list[str], output: Path) -> LargeSegmentation:
         work.model,
         work.config,
         work.predictor.computed_on,
-        str(work.predictor.precision).removeprefix("torch."),
+        work.predictor.precision_name,
     )

@@ -124,7 +124,7 @@ def segment(
             model,
             config,
             predictor.computed_on,
-            str(predictor.precision).removeprefix("torch."),
+            predictor.precision_name,
         )
     )
 

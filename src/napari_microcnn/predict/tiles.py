@@ -65,7 +65,7 @@ class TilePredictor:
     """
 
     def __init__(self, model: Model, config: SegmentConfig) -> None:
-        self._model, self._config = model, config
+        self.model, self._config = model, config
         self.device = resolve_device(config.device)
         self.computed_on: str = self.device.type
         if self.device.type == "cpu":
@@ -74,6 +74,11 @@ class TilePredictor:
         net = folded(model.net).to(device=self.device, dtype=self.precision)
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._step: int = 2**model.config.depth
+
+    @property
+    def precision_name(self) -> str:
+        """What the network computes in, such as ``"bfloat16"``."""
+        return str(self.precision).removeprefix("torch.")
 
     def tiles(
         self, plane: Pixels, limits: IntensityLimits | None = None, box: Box | None = None
@@ -96,7 +101,7 @@ class TilePredictor:
         ValueError
             If the memory is too small for the smallest tile.
         """
-        self._model.check_channels(int(plane.shape[2]) if plane.ndim == 3 else 1)
+        self.model.check_channels(int(plane.shape[2]) if plane.ndim == 3 else 1)
         limits = limits or intensity_limits(plane)
         whole = box or Box(0, int(plane.shape[0]), 0, int(plane.shape[1]))
         side = self.tile_side(whole.shape)
@@ -116,8 +121,8 @@ class TilePredictor:
                 yield Notice(f"The memory is too small for such tiles; going on with tiles of {side} pixels.")
                 continue
             done += 1
-            classes = len(self._model.classes)
-            cores = probabilities[classes] if self._model.tells_cores else None
+            classes = len(self.model.classes)
+            cores = probabilities[classes] if self.model.tells_cores else None
             yield Tile(box.slices, probabilities[:classes], done, done + len(waiting), cores)
 
     def boxes(
@@ -132,16 +137,16 @@ class TilePredictor:
         if self._config.tile is not None:
             return -(-self._config.tile // self._step) * self._step
         memory = min(available_memory(self.device) // 4, _WORKSPACE[self.device.type])
-        window = int((memory / bytes_per_pixel(self._model.config, self.precision)) ** 0.5)
-        largest = max(SMALLEST_TILE, self._step, window - 2 * halo(self._model.config))
+        window = int((memory / bytes_per_pixel(self.model.config, self.precision)) ** 0.5)
+        largest = max(SMALLEST_TILE, self._step, window - 2 * halo(self.model.config))
         count = -(-max(shape) // largest)
         return -(-max(shape) // (count * self._step)) * self._step
 
     def _smaller(self, side: int) -> int:
         smallest = max(SMALLEST_TILE, self._step)
         if side <= smallest:
-            window = smallest + 2 * halo(self._model.config)
-            needed = window**2 * bytes_per_pixel(self._model.config, self.precision)
+            window = smallest + 2 * halo(self.model.config)
+            needed = window**2 * bytes_per_pixel(self.model.config, self.precision)
             raise ValueError(
                 f"The memory of the device {self.device.type!r} is too small even for a tile of {smallest} pixels, "
                 f"which needs {needed / 1e6:.0f} MB; close other programs, or choose another device or a smaller model."
@@ -150,7 +155,7 @@ class TilePredictor:
 
     def _predict(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (K, H, W), of one box."""
-        if not self._model.overview:
+        if not self.model.overview:
             return np.ascontiguousarray(self.look(plane, box, limits).transpose(2, 0, 1))
         shape = (int(plane.shape[0]), int(plane.shape[1]))
         grown = window_around(box, shape, -(-_REACH // self._step) * self._step, self._step)
@@ -163,13 +168,13 @@ class TilePredictor:
 
     def look(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (H, W, K), of one box at the magnification of the plane."""
-        margin, least = halo(self._model.config), least_window(self._model.config)
+        margin, least = halo(self.model.config), least_window(self.model.config)
         window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
         return self.see(window, core)
 
     def see(self, window: NDArray[np.float32], core: tuple[slice, slice]) -> NDArray[np.float32]:
         """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
-        orientations = ORIENTATIONS[: self._config.orientations or self._model.orientations]
+        orientations = ORIENTATIONS[: self._config.orientations or self.model.orientations]
         with torch.inference_mode():
             images = torch.from_numpy(window)[None].to(self.device, self.precision)
             found = self._seen(images, orientations[0], core)
@@ -181,13 +186,13 @@ class TilePredictor:
         """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
         turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
         height, width = (part.stop - part.start for part in core)
-        if height * width >= least_window(self._model.config):
+        if height * width >= least_window(self.model.config):
             region = orientation.region(core, (images.shape[2], images.shape[3]))
             found = orientation.undo(self._net(turned, region))
         else:  # the network would round otherwise for so small a part
             found = orientation.undo(self._net(turned))[:, :, core[0], core[1]]
         logits = found[0].float().contiguous()
-        if not self._model.tells_cores:
+        if not self.model.tells_cores:
             return _softmax(logits).permute(1, 2, 0)
         core_or_not = torch.stack([torch.zeros_like(logits[-1]), logits[-1]])
         return torch.cat([_softmax(logits[:-1]), _softmax(core_or_not)[1:]]).permute(1, 2, 0)
