@@ -22,6 +22,7 @@ NAMES = (
     "transition",
     "tiles",
     "prediction_peers",
+    "training_speed",
     "workers",
     "large",
     "cap",

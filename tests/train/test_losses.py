@@ -50,9 +50,28 @@ def test_weights_favour_a_class(targets: torch.Tensor) -> None:
 
 
 def test_dice_by_hand_and_only_over_classes_that_occur() -> None:
-    probabilities = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
-    truth = torch.tensor([0, 0])
-    assert float(dice_loss(probabilities, truth)) == pytest.approx(1 - 2 * 1.5 / (1.5 + 2))
+    probabilities = torch.tensor([[0.5, 1.0], [0.5, 0.0], [0.0, 0.0]]).reshape(1, 3, 1, 2)
+    wanted = torch.tensor([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]).reshape(1, 3, 1, 2)
+    assert float(dice_loss(probabilities, wanted)) == pytest.approx(1 - 2 * 1.5 / (1.5 + 2))
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_it_is_cross_entropy_as_of_torch_and_dice(classes: int, weighted: bool) -> None:
+    torch.manual_seed(classes)
+    logits = (torch.randn(3, classes, 9, 7) * 30).requires_grad_()
+    truth = torch.randint(0, classes, (3, 9, 7))
+    truth[0, :4] = IGNORE
+    weights = torch.rand(classes) + 0.5 if weighted else None
+    ours = segmentation_loss(logits, truth, weights)
+    (mine,) = torch.autograd.grad(ours, logits)
+    theirs = functional.cross_entropy(logits, truth, weights, ignore_index=IGNORE)
+    annotated = (truth != IGNORE)[:, None].float()
+    wanted = functional.one_hot(truth.clamp(0, classes - 1), classes).permute(0, 3, 1, 2) * annotated
+    theirs = theirs + dice_loss(logits.softmax(dim=1) * annotated, wanted)
+    (expected,) = torch.autograd.grad(theirs, logits)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("contrast", [0.1, 2.0])
