@@ -67,6 +67,11 @@ def test_letters_that_pdf_readers_lack_do_no_harm() -> None:
     assert "(??)" in made(name="鋼鉄")
 
 
+def test_greek_cyrillic_and_signs_are_spelt_out() -> None:
+    assert "(alpha-Fe, sigma >= 3 µm, H2O)" in made(name="α-Fe, σ ≥ 3 \u03bcm, H₂O")
+    assert "(Obrazets Yolka, Lódz)" in made(name="Образец Ёлка, Łódź")
+
+
 def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "find_spec", lambda name: None)
     with pytest.raises(WriteError, match=r"napari-microcnn\[pdf\]"):

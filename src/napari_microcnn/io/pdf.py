@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,24 @@ _MARGIN, _WIDTH, _GAP = 15.0, 180.0, 6.0
 _HALF = (_WIDTH - _GAP) / 2
 _TALLEST = 110.0
 _BINS, _CHART = 24, 28.0
-_SPELT = str.maketrans({"–": "-", "\u2019": "'", "…": "...", "\u03bc": "µ"})
+_GREEK = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "omicron", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+]  # fmt: skip
+_CYRILLIC = [
+    "a", "b", "v", "g", "d", "e", "zh", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u", "f", "kh",
+    "ts", "ch", "sh", "shch", '"', "y", "'", "e", "yu", "ya",
+]  # fmt: skip
+_SPELT = (
+    {ord("\u0391") + index: name.capitalize() for index, name in enumerate(_GREEK)}
+    | {ord("\u03b1") + index: name for index, name in enumerate(_GREEK)}
+    | {ord("\u0410") + index: name.capitalize() for index, name in enumerate(_CYRILLIC)}
+    | {ord("\u0430") + index: name for index, name in enumerate(_CYRILLIC)}
+    | str.maketrans({"\u0401": "Yo", "\u0451": "yo", "\u03bc": "µ"})
+    | str.maketrans({"–": "-", "—": "-", "\u2212": "-", "\u2018": "'", "\u2019": "'", "…": "..."})
+    | str.maketrans({"≥": ">=", "≤": "<=", "≈": "~", "→": "->", "∞": "inf", "√": "sqrt", "Ł": "L", "ł": "l"})
+)
+"""Letters and signs that are not in Latin-1, as they are spelt in it; the alphabets lie in order in Unicode."""
 
 
 def check_pdf() -> None:
@@ -99,8 +117,16 @@ def sample_pdf(
 
 
 def _latin(text: object) -> str:
-    """Return text in the letters that every PDF reader has; others become question marks."""
-    return str(text).translate(_SPELT).encode("latin-1", "replace").decode("latin-1")
+    """Return text in the letters that every PDF reader has; unknown ones become question marks."""
+    spelt = str(text).translate(_SPELT)
+    return "".join(letter if letter <= "\xff" else _without_accents(letter) for letter in spelt)
+
+
+def _without_accents(letter: str) -> str:
+    """Return a letter without its accents, or a raised or lowered digit as a plain one."""
+    parts = normalize("NFKD", letter).translate(_SPELT)
+    kept = "".join(part for part in parts if not combining(part))
+    return kept.encode("latin-1", "replace").decode("latin-1")
 
 
 def _text(paper: FPDF, text: object, size: float, style: str = "", *, grey: bool = False, width: float = 0) -> None:
