@@ -68,7 +68,9 @@ def train(
 
     from napari_microcnn.train.classifier import train_classifier
     from napari_microcnn.train.cross_validation import CrossValidation, cross_validate
+    from napari_microcnn.train.processes import check_alone
 
+    check_alone()
     crossed: CrossValidation | None = None
     if folds is not None:
         crossed = follow(cross_validate(collection, settings, folds), "Cross-validation")

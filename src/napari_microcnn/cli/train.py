@@ -13,7 +13,7 @@ import typer
 from napari_microcnn.cli.options import takes_settings
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.config import PALETTE, ClassInfo, SyntheticTrainConfig, TrainConfig
-from napari_microcnn.events import ClassifierEpoch, EpochDone, Event, score_of
+from napari_microcnn.events import ClassifierEpoch, EpochDone, Event, result_of, score_of
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.pairs import pair_files
 
@@ -62,10 +62,16 @@ def train(
     classes = classes_of(data, settings.dense, names.split(",") if names else [])
 
     from napari_microcnn.models import load_model
+    from napari_microcnn.train.processes import group
     from napari_microcnn.train.segmenter import train_segmenter
 
     before = load_model(resume) if resume else None
-    train_and_save(train_segmenter(data, classes, settings, checkpoint=output, resume=before), output)
+    with group() as first:
+        job = train_segmenter(data, classes, settings, checkpoint=output if first else None, resume=before)
+        if first:
+            train_and_save(job, output)
+        else:
+            result_of(job)
 
 
 @takes_settings("settings", SyntheticTrainConfig)
@@ -86,8 +92,10 @@ def train_synthetic(
 
     from napari_microcnn.models import load_model
     from napari_microcnn.train.particles import train_on_particles
+    from napari_microcnn.train.processes import check_alone
     from napari_microcnn.train.synthetic import train_on_synthetic
 
+    check_alone()
     before = load_model(start) if start else None
     teach = train_on_particles if world == "particles" else train_on_synthetic
     train_and_save(teach(settings, checkpoint=output, start=before), output)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+from napari_microcnn.train.processes import count, from_first
+
 WARM_UP = 0.05
 LAST = 0.02
 AGAIN_SECONDS, AGAIN_EPOCHS = 20.0, 10
@@ -35,11 +37,14 @@ class Clock:
         )
         self._start, self._steps = time.monotonic(), 0
         self._paused_at: float | None = None
+        self._agreed: float | None = None
         self._again_at: tuple[int, float] | None = None
 
     def step(self) -> None:
         """Count an optimisation step."""
         self._steps += 1
+        if count() > 1:  # the clocks of several processes must not decide differently
+            [self._agreed] = from_first([time.monotonic() - self._start])
 
     def pause(self) -> None:
         """Stand still."""
@@ -96,7 +101,7 @@ class Clock:
         return max(0.0, self._seconds() * (1 / progress - 1))
 
     def _seconds(self) -> float:
-        return (self._paused_at or time.monotonic()) - self._start
+        return (self._paused_at or time.monotonic()) - self._start if self._agreed is None else self._agreed
 
     def _progress(self) -> float:
         return min(1.0, self._by_epochs() if self._most_steps is not None else self._by_time())

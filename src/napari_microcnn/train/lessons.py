@@ -26,6 +26,7 @@ from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, class_shares
 from napari_microcnn.train.presets import recipe_of
 from napari_microcnn.train.prevalence import Prevalence
+from napari_microcnn.train.processes import averaged
 from napari_microcnn.train.validation import Validator
 
 EDGES = 0.5
@@ -162,7 +163,7 @@ def _loss(
     targets, images = truth
     loss = segmentation_loss(logits, targets, weights)
     loss = loss + extra(logits, targets) if extra is not None else loss
-    return loss + edges * edge_loss(logits, images) if edges else loss
+    return loss + edges * averaged(edge_loss(logits, images)) if edges else loss
 
 
 def _batches(

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, TypeAlias
 
 import torch
@@ -15,6 +16,7 @@ from napari_microcnn.device import keep_memory
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
+from napari_microcnn.train import processes
 from napari_microcnn.train.clock import Clock
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
@@ -116,9 +118,10 @@ class Training:
     def __init__(self, net: UNet, lesson: Lesson, settings: LoopSettings) -> None:
         self.net, self.lesson, self.settings = net, lesson, settings
         self.clock = Clock(settings.epochs, settings.minutes, settings.steps_per_epoch)
+        processes.prepare(net)
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.25 times as fast on a CPU
         self.optimiser = torch.optim.AdamW(
-            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.averaged = Average(net, settings.averaging)
         self.best: Model | None = None
@@ -146,7 +149,7 @@ class Training:
     def judge(self, loss: float) -> EpochDone:
         """Validate at the end of an epoch with this mean loss, and keep the weights if they are the best."""
         if not self.settling:
-            validation_loss, iou = self.lesson.validate(self.averaged.net)
+            validation_loss, iou = processes.from_first(self.lesson.validate(self.averaged.net))
             self._last_score = (iou, -validation_loss)
         take = self._take(self._last_score)
         self.best = self.lesson.snapshot(self.averaged.net) if take else self.best
@@ -235,14 +238,15 @@ def _optimise(
     net: UNet, optimiser: torch.optim.Optimizer, batch: tuple[Tensor, Any], loss: Loss, bfloat16: bool
 ) -> float:
     """Take one step and return its loss."""
-    images, targets = batch
+    images, targets = processes.my_part(batch)
     net.train()
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
         logits = net(images.contiguous(memory_format=torch.channels_last))
     value = loss(logits.float(), targets)
     optimiser.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    processes.sum_gradients(net)
+    norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0, foreach=True)
     if torch.isfinite(norm):  # one bad batch must not spoil the weights
         optimiser.step()
     return float(value.detach())
@@ -274,10 +278,11 @@ class Average:
             return
         self._steps += 1
         decay = min(self._decay, self._steps / (10 + self._steps))
-        for mean, value in zip(self.net.state_dict().values(), self._source.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
+        means, values = (list(net.state_dict().values()) for net in (self.net, self._source))
+        fractions = [mean.is_floating_point() for mean in means]
+        torch._foreach_lerp_(list(compress(means, fractions)), list(compress(values, fractions)), 1 - decay)
+        for mean, value, fraction in zip(means, values, fractions, strict=True):
+            if not fraction:
                 mean.copy_(value)
 
     def forget(self) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_microcnn.data import IGNORE
+from napari_microcnn.train.processes import summed
 
 _ALL_BUT_CLASSES = (0, 2, 3)
 
@@ -28,19 +29,19 @@ def segmentation_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = 
     Tensor
         Scalar; 0 (with a gradient) where nothing is annotated.
     """
-    annotated = targets != IGNORE
-    if not annotated.any():
+    numbers = torch.arange(logits.shape[1], device=logits.device)
+    wanted = (targets[:, None] == numbers[:, None, None]).to(logits.dtype)  # (N, K, H, W), 0 where nothing is annotated
+    occurring = summed(wanted.sum(dim=_ALL_BUT_CLASSES))
+    if not occurring.any():
         return logits.sum() * 0
     # Softmax and choice by hand, class by class: those of torch take three times as long over few classes.
     shifted = logits - logits.detach().amax(dim=1, keepdim=True)
     powers = shifted.exp()
     total = powers.sum(dim=1, keepdim=True)
-    numbers = torch.arange(logits.shape[1], device=logits.device)
-    wanted = (targets[:, None] == numbers[:, None, None]).to(logits.dtype)  # (N, K, H, W), 0 where nothing is annotated
-    surprise = (wanted * (total.log() - shifted)).sum(dim=_ALL_BUT_CLASSES)
-    shares = wanted.sum(dim=_ALL_BUT_CLASSES) * (1 if weights is None else weights)
-    cross_entropy = (surprise * (1 if weights is None else weights)).sum() / shares.sum()
-    return cross_entropy + dice_loss(powers / total * annotated[:, None], wanted)
+    surprise = summed((wanted * (total.log() - shifted)).sum(dim=_ALL_BUT_CLASSES))
+    shares = occurring if weights is None else occurring * weights
+    cross_entropy = (surprise if weights is None else surprise * weights).sum() / shares.sum()
+    return cross_entropy + dice_loss(powers / total * (targets != IGNORE)[:, None], wanted)
 
 
 def dice_loss(probabilities: Tensor, wanted: Tensor) -> Tensor:
@@ -53,9 +54,9 @@ def dice_loss(probabilities: Tensor, wanted: Tensor) -> Tensor:
     wanted : Tensor, (N, K, H, W) float32
         1 for the class of an annotated pixel, else 0.
     """
-    overlap = (probabilities * wanted).sum(dim=_ALL_BUT_CLASSES)
-    occurring = wanted.sum(dim=_ALL_BUT_CLASSES)
-    size = probabilities.sum(dim=_ALL_BUT_CLASSES) + occurring
+    overlap = summed((probabilities * wanted).sum(dim=_ALL_BUT_CLASSES))
+    occurring = summed(wanted.sum(dim=_ALL_BUT_CLASSES))
+    size = summed(probabilities.sum(dim=_ALL_BUT_CLASSES)) + occurring
     score: Tensor = 1 - (2 * overlap / size.clamp_min(torch.finfo(size.dtype).eps))[occurring > 0].mean()
     return score
 

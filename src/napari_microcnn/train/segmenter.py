@@ -24,6 +24,7 @@ from napari_microcnn.train.live import LiveTeaching
 from napari_microcnn.train.loop import LoopSettings, Training, train_loop
 from napari_microcnn.train.preparation import check_classes, prepare
 from napari_microcnn.train.preview import Preview
+from napari_microcnn.train.processes import count
 from napari_microcnn.train.start import initialised, resumed
 from napari_microcnn.train.validation import judged
 
@@ -53,7 +54,7 @@ def train_segmenter(
     classes : sequence of ClassInfo
         Ids, names and colours of the classes; the ids are the values in the annotations.
     config : TrainConfig, optional
-        Limits, start, size and seed.
+        Limits, start, size and seed; `batch` is that of each process where torchrun has started several.
     checkpoint : Path, optional
         The best model so far is written here whenever it improves.
     resume : Model, optional
@@ -78,6 +79,8 @@ def train_segmenter(
         If the images, the annotations and the classes do not fit together; one clear sentence.
     """
     config = config or TrainConfig()
+    if count() > 1:
+        config = config.model_copy(update={"batch": config.batch * count()})
     device = resolve_device(config.device)
     rng = np.random.default_rng(config.seed)
     check_classes(classes, config.dense)

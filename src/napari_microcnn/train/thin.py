@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_microcnn.data import IGNORE
+from napari_microcnn.train.processes import summed
 
 MISSED = 0.6
 """Weight of a missed pixel in `tversky_loss`; a false one weighs the rest."""
@@ -31,9 +32,9 @@ def tversky_loss(probability: Tensor, truth: Tensor, annotated: Tensor, missed: 
     missed : float
         Weight of missed pixels against false ones, 0 to 1; 0.5 makes it a Dice loss.
     """
-    right = (probability * truth * annotated).sum()
-    lost = ((1 - probability) * truth * annotated).sum()
-    false = (probability * (1 - truth) * annotated).sum()
+    right = summed((probability * truth * annotated).sum())
+    lost = summed(((1 - probability) * truth * annotated).sum())
+    false = summed((probability * (1 - truth) * annotated).sum())
     score: Tensor = 1 - (right + 1) / (right + missed * lost + (1 - missed) * false + 1)
     return score
 
@@ -51,8 +52,8 @@ def centreline_loss(probability: Tensor, truth: Tensor, annotated: Tensor) -> Te
     """
     found_middle = _middle(probability) * annotated
     true_middle = _middle(truth) * annotated
-    precision = ((found_middle * truth).sum() + 1) / (found_middle.sum() + 1)
-    recall = ((true_middle * probability).sum() + 1) / (true_middle.sum() + 1)
+    precision = (summed((found_middle * truth).sum()) + 1) / (summed(found_middle.sum()) + 1)
+    recall = (summed((true_middle * probability).sum()) + 1) / (summed(true_middle.sum()) + 1)
     score: Tensor = 1 - 2 * precision * recall / (precision + recall)
     return score
 
@@ -70,7 +71,7 @@ def beside_loss(probability: Tensor, truth: Tensor, annotated: Tensor) -> Tensor
     """
     close, far = (functional.max_pool2d(truth[:, None], 2 * reach + 1, 1, reach)[:, 0] for reach in _BESIDE)
     ring = (far - close) * (1 - annotated)
-    loss: Tensor = (probability * ring).sum() / ring.sum().clamp_min(1)
+    loss: Tensor = summed((probability * ring).sum()) / summed(ring.sum()).clamp_min(1)
     return loss
 
 

@@ -1,0 +1,87 @@
+"""Two processes that learn together, as torchrun starts them, against one with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from napari_microcnn.cli import main
+from napari_microcnn.config import ClassInfo, TrainConfig
+from napari_microcnn.data import Annotated
+from napari_microcnn.events import EpochDone
+from napari_microcnn.models import load_model
+from napari_microcnn.train import processes, segmenter
+from napari_microcnn.train.segmenter import train_segmenter
+
+SETTINGS = {"init": None, "minutes": None, "epochs": 2, "width": 4, "depth": 2, "patch": 32}
+CLASSES = (ClassInfo(id=1, name="one", colour="#0072b2"), ClassInfo(id=2, name="two", colour="#e69f00"))
+
+
+def losses(batch: int, output: Path, preset: str) -> list[float]:
+    """Train from strokes and return the losses of all epochs; runs in every process."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(0, 1, (160, 160)).astype(np.float32)
+    image[:, 80:] += 1.5
+    strokes = np.zeros(image.shape, np.uint8)
+    strokes[::9, :60], strokes[::9, 100:] = 1, 2
+    config = TrainConfig(batch=batch, preset=preset, **SETTINGS)
+    torch.manual_seed(7)
+    events = list(train_segmenter([Annotated(image, strokes)], CLASSES, config))
+    model = events[-1].result
+    name = output.with_suffix(f".{os.environ.get('RANK', 'alone')}.pt")
+    torch.save(model.net.state_dict(), name)
+    return [event.loss for event in events if isinstance(event, EpochDone)]
+
+
+def torchrun(*words: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
+    subprocess.run(command, check=True, timeout=150, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+
+
+@pytest.mark.parametrize("preset", ["phases", "thin"])
+def test_two_processes_learn_as_one_with_twice_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    monkeypatch.setattr(segmenter, "fast_bfloat16", lambda _: False)
+    alone = losses(8, tmp_path / "alone", preset)
+    torchrun(__file__, str(tmp_path / "two.json"), preset)
+    together = json.loads((tmp_path / "two.json").read_text())
+    assert together == pytest.approx(alone, rel=1e-3)
+    first, second = (torch.load(tmp_path / f"two.{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_same_command_line(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    for name, pixels in (("images", image), ("labels", (image > 127).astype(np.uint8) + 1)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", pixels)
+    words = ["train", "--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels"), "--init", "none"]
+    words += ["--epochs", "1", "--width", "2", "--depth", "1", "--patch", "16", "--batch", "2", "--device", "cpu"]
+    script = Path(sys.executable).with_name("napari-microcnn")
+    torchrun("--no-python", str(script), *words, "-o", str(tmp_path / "m.safetensors"))
+    assert load_model(tmp_path / "m.safetensors").provenance["settings"]["batch"] == 4
+
+
+def test_what_runs_in_one_process_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train-synthetic", "-o", str(tmp_path / "m.safetensors")]) == 2
+    assert "start this one without torchrun" in capsys.readouterr().err
+
+
+if __name__ == "__main__":
+    segmenter.fast_bfloat16 = lambda _: False
+    with processes.group() as first:
+        found = losses(4, Path(sys.argv[1]), sys.argv[2])
+        if first:
+            Path(sys.argv[1]).write_text(json.dumps(found))
