@@ -71,10 +71,16 @@ def test_an_ome_zarr_is_an_image_like_others(pictures: Path, model: Path, tmp_pa
     assert read_labels(tmp_path / "again" / "p0_classes.tif").shape == (64, 64)
 
 
-def test_replay_says_that_it_repeats_nothing_so_large(pictures: Path, model: Path, tmp_path: Path, capsys) -> None:
-    assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
+def test_replay_repeats_it_block_by_block(pictures: Path, model: Path, tmp_path: Path, capsys) -> None:
+    assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large", "--objects", "2") == 0
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(["replay", str(tmp_path / "p0.json")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    classes, _ = open_multiscale(tmp_path / "p0.ome.zarr", "r+")
+    classes[0:2, 0:3] = 3 - classes[0:2, 0:3]
+    capsys.readouterr()
     assert main(["replay", str(tmp_path / "p0.json")]) == 2
-    assert "segmented block by block, which is not repeated in memory" in capsys.readouterr().err
+    assert "p0.ome.zarr: 6 of 4,096 pixels of the classes differ." in capsys.readouterr().out
 
 
 def test_a_run_killed_while_it_measures_only_measures_again(

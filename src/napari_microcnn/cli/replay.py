@@ -17,10 +17,12 @@ from napari_microcnn.cli.replay_measure import MEASURE, differences_of_measureme
 from napari_microcnn.cli.running import follow, say
 from napari_microcnn.cli.segment import segment_micrograph
 from napari_microcnn.config import SegmentConfig
+from napari_microcnn.events import Finished
 from napari_microcnn.io.results import RESULTS, read_record
 from napari_microcnn.micrograph import BY_HAND, DRAWN, Calibration
 
 if TYPE_CHECKING:
+    from napari_microcnn.events import Job
     from napari_microcnn.micrograph import Micrograph
     from napari_microcnn.models import Model
 
@@ -76,18 +78,17 @@ def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
     if "input" not in told or not told.get("model") or not told.get("command", "").strip():
         raise ValueError(f"{path} tells of no segmentation that could be repeated.")
     words = shlex.split(told["command"])
-    if "--large" in words:
-        raise ValueError(
-            f"{path} tells of an image that was segmented block by block, which is not repeated in memory; run its "
-            f"command in another folder and compare: {told['command']}"
-        )
-    micrograph = _same_input(told, image or Path(words[2]), path)
+    large = "--large" in words
+    micrograph = _same_input(told, image or Path(words[2]), path, lazily=large)
     loaded = _same_model(told, model or words[words.index("--model") + 1], path)
     others = list(_other_circumstances(told))
-    with tempfile.TemporaryDirectory() as folder:
-        result = segment_micrograph(micrograph, loaded, _settings(told, others), path.stem)
-        called = words[words.index("--model") + 1]
-        follow(write_segmentation(result, Path(folder), micrograph.path or path, called), f"Writing {path.stem}")
+    called, settings = words[words.index("--model") + 1], _settings(told, others)
+    with tempfile.TemporaryDirectory(prefix=".replay-", dir=path.parent if large else None) as folder:
+        if large:
+            follow(_segment_large(micrograph, loaded, called, settings, Path(folder), path.stem), path.stem)
+        else:
+            result = segment_micrograph(micrograph, loaded, settings, path.stem)
+            follow(write_segmentation(result, Path(folder), micrograph.path or path, called), f"Writing {path.stem}")
         differences = list(_differences(told, path.parent, Path(folder)))
     for other in others:
         typer.echo(f"{path.name}: {other}")
@@ -98,17 +99,28 @@ def _is_same(path: Path, image: Path | None, model: str | None) -> bool:
     return not differences
 
 
-def _same_input(told: Mapping[str, Any], source: Path, record: Path) -> Micrograph:
+def _segment_large(
+    micrograph: Micrograph, model: Model, called: str, settings: SegmentConfig, folder: Path, stem: str
+) -> Job[list[Path]]:
+    from napari_microcnn.batch.large import segment_large_file
+
+    source = micrograph.path or Path(micrograph.name)
+    written = yield from segment_large_file(micrograph, model, called, settings, folder, source, stem=stem)
+    yield Finished(written)
+
+
+def _same_input(told: Mapping[str, Any], source: Path, record: Path, *, lazily: bool = False) -> Micrograph:
     """Read the micrograph and make sure that it is the one that was segmented."""
     from napari_microcnn.io.provenance import describe_input
     from napari_microcnn.io.read import read_micrograph
+    from napari_microcnn.predict.large import open_lazily
 
     made = told["input"]
     places = [source, record.parent / source, record.parent / source.name]
     path = next((place for place in places if place.exists()), None)
     if path is None:
         raise ValueError(f"The micrograph {source} is missing; say with --input where it is.")
-    micrograph = read_micrograph(path)
+    micrograph = open_lazily(path) if lazily else read_micrograph(path)
     known = made.get("calibration")
     if known and known["source"].startswith(BY_HAND):
         by_hand = Calibration(tuple(known["pixel_size"]), known["unit"], known["source"])
@@ -145,9 +157,8 @@ def _settings(told: Mapping[str, Any], others: list[str]) -> SegmentConfig:
 
     known = {name: value for name, value in told["settings"].items() if name in SegmentConfig.model_fields}
     others += [f"the setting {name} is none of this version." for name in told["settings"] if name not in known]
-    others += [
-        f"the setting {name} is new; its default is taken." for name in SegmentConfig.model_fields if name not in known
-    ]
+    kept = [name for name, field in SegmentConfig.model_fields.items() if not field.exclude]
+    others += [f"the setting {name} is new; its default is taken." for name in kept if name not in known]
     computed = told.get("computed") or {}
     wanted = computed.get("device", "cpu")
     settings = {**known, "precision": computed.get("precision", known.get("precision", "auto"))}
@@ -185,7 +196,9 @@ def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]
             yield f"{name} is missing."
             continue
         touched = "" if hashes.get(name) in (None, file_sha256(file)) else " The file was changed since it was written."
-        if kind in RESULTS:
+        if file.is_dir() and (new / name).is_dir():
+            yield from _other_blocks(file, new / name)
+        elif kind in RESULTS:
             yield from (other + touched for other in _other_pixels(file, new / f"{made.stem}_{kind}.tif"))
         elif name.endswith(".csv"):
             yield from (other + touched for other in different_values(file, new / f"{made.stem}.csv"))
@@ -194,6 +207,23 @@ def _differences(told: Mapping[str, Any], old: Path, new: Path) -> Iterator[str]
     then, again = plain(told.get("results") or {}), read_record(made).get("results") or {}
     if others := [key for key in then if then[key] != again.get(key)]:
         yield f"{len(others)} of {len(then)} numbers in the record are others: {', '.join(others)}."
+
+
+def _other_blocks(old: Path, new: Path) -> Iterator[str]:
+    """Yield how masks of images larger than the memory differ."""
+    from napari_microcnn.io.multiscale import open_multiscale
+
+    (then_classes, then_labels), (now_classes, now_labels) = open_multiscale(old), open_multiscale(new)
+    then, now = {"classes": then_classes, **then_labels}, {"classes": now_classes, **now_labels}
+    for name in sorted({*then, *now}):
+        if name not in then or name not in now or then[name].levels[0].shape != now[name].levels[0].shape:
+            yield f"{old.name}: other {name}."
+            continue
+        *stack, height, width = then[name].levels[0].shape
+        step = then[name].levels[0].chunks[-2]
+        bands = [(*at, slice(top, top + step)) for at in np.ndindex(*stack) for top in range(0, height, step)]
+        if count := sum(int((then[name][band] != now[name][band]).sum()) for band in bands):
+            yield f"{old.name}: {count:,} of {np.prod([*stack, height, width]):,} pixels of the {name} differ."
 
 
 def _other_pixels(old: Path, new: Path) -> Iterator[str]:
