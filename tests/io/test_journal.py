@@ -76,9 +76,16 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "a letter"
 
 
+@pytest.mark.parametrize("start", [b"", b"napari-micro"])
+def test_one_that_is_only_just_begun_is_empty(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "image.tif.microcnn"
+    path.write_bytes(start)
+    assert content(path) == []
+
+
 @pytest.mark.parametrize(
     ("start", "says"),
-    [(b"a letter", "is not a session"), (b"", "is not a session"), (b"napari-microcnn session 2\n", "newer version")],
+    [(b"a letter", "is not a session"), (b"napari-microcnn session 2\n", "newer version")],
 )
 def test_foreign_files_are_refused_in_one_sentence(tmp_path: Path, start: bytes, says: str) -> None:
     path = tmp_path / "image.tif.microcnn"

@@ -221,6 +221,14 @@ def test_a_torn_session_gives_back_what_is_whole(pixels: np.ndarray, image: Path
     np.testing.assert_array_equal(restored(found(pixels, image)[0]), annotation)
 
 
+def test_a_session_that_was_only_just_begun_is_nothing_to_tell(pixels: np.ndarray, image: Path) -> None:
+    image.with_name("steel.tif.microcnn").touch()  # killed between the making of the file and its first byte
+    close(keep(pixels, image, painted()))
+    offered, troubles = sessions.find(content_key(pixels), image)
+    assert [one.path.name for one in offered] == ["steel.tif 2.microcnn"]
+    assert troubles == []
+
+
 def test_a_foreign_file_is_told_and_left(pixels: np.ndarray, image: Path) -> None:
     foreign = image.with_name("steel.tif.microcnn")
     foreign.write_text("a letter")

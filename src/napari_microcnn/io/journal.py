@@ -57,7 +57,7 @@ def read_records(path: Path) -> Iterator[Record]:
     Raises
     ------
     ReadError
-        If it is no such file, or of a newer version.
+        If it is no such file, or of a newer version; an empty one is only just begun and holds none.
     OSError
         If it cannot be read.
     """
@@ -169,7 +169,7 @@ def _spans(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _check(path: Path, content: bytes) -> None:
-    if content.startswith(MAGIC):
+    if content.startswith(MAGIC) or MAGIC.startswith(content):  # shorter: killed, or looked at, while it was begun
         return
     if content.startswith(_FAMILY):
         raise ReadError(f"{path.name} was written by a newer version of this program; update it to read the file.")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from napari_microcnn.io.atomic import make_folder, replacing
 from napari_microcnn.io.blocks import At, region_of
 from napari_microcnn.io.errors import ReadError, WriteError
-from napari_microcnn.io.journal import Journal, Record, read_records
+from napari_microcnn.io.journal import MAGIC, Journal, Record, read_records
 
 SESSIONS_VARIABLE = "MICROCNN_SESSIONS"
 """Environment variable with the folder for sessions that cannot lie beside their image."""
@@ -174,7 +174,7 @@ def any_kept(image: Path | None) -> bool:
 
 
 def read_session(path: Path, key: str) -> Found | None:
-    """Read a session as far as it is whole; None if it is of another image, or somebody is writing it.
+    """Read a session as far as it is whole; None if it is of another image, or somebody is writing or beginning it.
 
     Raises
     ------
@@ -185,6 +185,8 @@ def read_session(path: Path, key: str) -> Found | None:
     """
     try:
         latest = {str(record.head["name"]): record for record in read_records(path)}
+        if not latest and path.stat().st_size < len(MAGIC):
+            return None
         about = latest["session"].head
         if about["key"] != key or _is_being_written(path.absolute(), about["writer"]):
             return None
