@@ -162,13 +162,13 @@ def _bar_rows(grey: NDArray[Any], blur: float) -> int:
     # The ground is what most of the lowest rows are.
     ground = _mode(strip[-max(_FLATTEST, height // 50) :])
     even = (np.abs(strip - ground) <= blur).mean(axis=1)
-    own = _own_share(strip, even, blur)
+    middle = np.median(strip, axis=1)
+    own = _own_share(strip, middle, even, blur)
     drawn = (even >= 0.5) | (own >= 0.9)
     # Some microscopes leave a line of the image below their databar.
     last = len(strip) - int(np.argmax(drawn[::-1])) if drawn[-max(3, height // 100) :].any() else 0
     gaps = np.flatnonzero(~drawn[:last])
     first = int(gaps[-1]) + 1 if gaps.size else 1
-    middle = np.median(strip, axis=1)
     contrast = 0.3 * (float(grey.max()) - float(grey.min()))
     reach = 6 if blur else 1  # JPEG blurs the edge over a block
     for row in range(max(1, first), last - _FLATTEST + 1):
@@ -182,13 +182,9 @@ def _bar_rows(grey: NDArray[Any], blur: float) -> int:
     return 0
 
 
-def _own_share(strip: Grey, even: NDArray[np.float64], blur: float) -> NDArray[np.float64]:
+def _own_share(strip: Grey, middle: Grey, even: NDArray[np.float64], blur: float) -> NDArray[np.float64]:
     """Return the share of every row that has one grey value, be it the ground or that of a line."""
-    own = even.copy()
-    for row in np.flatnonzero(even < 0.97):
-        line = np.median(strip[row])
-        own[row] = max(even[row], float((np.abs(strip[row] - line) <= blur).mean()))
-    return own
+    return np.maximum(even, (np.abs(strip - middle[:, None]) <= blur).mean(axis=1))
 
 
 def _is_text(bar: Grey, ground: float, blur: float, contrast: float) -> bool:
@@ -234,9 +230,12 @@ def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32]:
     pieces, count = ndimage.label(mask)
     sizes = np.zeros(count + 1, np.int64)
     for row in pieces:
-        np.add.at(sizes, row, 1)
+        here = row[row > 0]  # mostly few: counting them one by one costs no memory
+        np.add.at(sizes, here, 1)
     large = sizes >= least
     large[0] = False
+    if not large.any():
+        return np.zeros(mask.shape, np.int32)
     numbers = np.where(large, np.cumsum(large), 0).astype(np.int32)
     for row in pieces:
         row[:] = numbers[row]
@@ -262,6 +261,8 @@ def _has_scale_bar(plate: Grey, ink: NDArray[np.bool_], span: float, blur: float
     return False
 
 
-def _mode(values: Grey) -> float:
+def _mode(values: NDArray[Any]) -> float:
+    if values.dtype == np.uint8:
+        return float(np.bincount(values.ravel(), minlength=1).argmax())
     found, counts = np.unique(values, return_counts=True)
     return float(found[counts.argmax()])

@@ -119,12 +119,12 @@ class PlaneAnswer:
 
     def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8], NDArray[np.uint8] | None]:
         """Keep what is needed of a tile; return where it lies in the plane, its classes and its uncertainty there."""
-        classes = self._ids[tile.probabilities.argmax(0)]
+        classes = self._ids[likeliest(tile.probabilities)]
         self._classes[tile.region] = classes
         if self.boundary is not None and self._line is not None:
             self.boundary[tile.region] = tile.probabilities[self._line]
             # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
-            beneath = np.delete(tile.probabilities, self._line, 0).argmax(0)
+            beneath = likeliest(np.delete(tile.probabilities, self._line, 0))
             self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
         if self.cores is not None and tile.cores is not None:
             self.cores[tile.region] = tile.cores
@@ -196,6 +196,19 @@ def in_plane(region: tuple[slice, slice], shape: tuple[int, int], seen: tuple[in
 def nearest_places(new: int, old: int) -> NDArray[np.int64]:
     """Return which of `old` pixels in a row each of `new` ones shows, where values must not be mixed."""
     return np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+
+
+def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the index of the largest of (K, Y, X) probabilities, (Y, X) uint8: ``argmax(0)`` in a fraction of its time.
+
+    numpy looks at one pixel after the other; with as few classes as here it is quicker to compare whole planes.
+    """
+    largest, found = probabilities[0], np.zeros(probabilities.shape[1:], np.uint8)
+    for index, plane in enumerate(probabilities[1:], start=1):
+        higher = plane > largest
+        found = np.where(higher, np.uint8(index), found)
+        largest = np.maximum(plane, largest)
+    return found
 
 
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

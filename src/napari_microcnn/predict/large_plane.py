@@ -18,7 +18,7 @@ from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Notice, TileDone
 from napari_microcnn.io.multiscale import MultiscaleImage
 from napari_microcnn.micrograph import Pixels
-from napari_microcnn.predict.answer import in_plane
+from napari_microcnn.predict.answer import in_plane, likeliest
 from napari_microcnn.predict.canvas import Canvas, Columns, Nearest, Readable
 from napari_microcnn.predict.instances import grain_boundaries
 from napari_microcnn.predict.large_grains import MESSAGE as CLOSING
@@ -150,13 +150,13 @@ class LargePlane:
     def _keep(self, canvas: Canvas, tile: Tile, shown: NDArray[np.uint8], box: Box) -> None:
         """Keep what is needed of a tile."""
         work = self._work
-        classes = work.ids[tile.probabilities.argmax(0)]
+        classes = work.ids[likeliest(tile.probabilities)]
         rows, cols = tile.region
         shown[rows.start - box.top : rows.stop - box.top, cols.start - box.left : cols.stop - box.left] = classes
         if (line := work.line) is not None:
             canvas.array("boundary", np.float32)[tile.region] = tile.probabilities[line]
             # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
-            classes = np.delete(work.ids, line)[np.delete(tile.probabilities, line, 0).argmax(0)]
+            classes = np.delete(work.ids, line)[likeliest(np.delete(tile.probabilities, line, 0))]
         if tile.cores is not None:
             canvas.array("cores", np.float32)[tile.region] = tile.cores
         canvas.array("classes", np.uint8)[tile.region] = classes
