@@ -149,3 +149,11 @@ def test_a_scheduler_that_is_killed_is_told(
     finally:
         running.kill()
         running.communicate()
+
+
+def test_results_on_their_way_are_waited_for(
+    workers: Any, model: Model, steel: Micrograph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_WAIT", 1e-4)  # shorter than any result needs
+    local = result_of(segment(steel, model, SegmentConfig(device="cpu", tile=TILE)))
+    np.testing.assert_array_equal(result_of(segment(steel, model, config(workers))).classes, local.classes)

@@ -161,12 +161,12 @@ def _bar_rows(grey: NDArray[Any], blur: float) -> int:
     strip = grey[height - tallest - 1 :].astype(np.float32)
     # The ground is what most of the lowest rows are.
     ground = _mode(strip[-max(_FLATTEST, height // 50) :])
-    even = (np.abs(strip - ground) <= blur).mean(axis=1)
-    middle = np.median(strip, axis=1)
-    own = _own_share(strip, middle, even, blur)
-    drawn = (even >= 0.5) | (own >= 0.9)
-    # Some microscopes leave a line of the image below their databar.
-    last = len(strip) - int(np.argmax(drawn[::-1])) if drawn[-max(3, height // 100) :].any() else 0
+    lowest = max(3, height // 100)  # some microscopes leave a line of the image below their databar
+    if not _drawn(*_shares(strip[-lowest:], ground, blur)[1:]).any():
+        return 0
+    middle, even, own = _shares(strip, ground, blur)
+    drawn = _drawn(even, own)
+    last = len(strip) - int(np.argmax(drawn[::-1]))
     gaps = np.flatnonzero(~drawn[:last])
     first = int(gaps[-1]) + 1 if gaps.size else 1
     contrast = 0.3 * (float(grey.max()) - float(grey.min()))
@@ -182,9 +182,17 @@ def _bar_rows(grey: NDArray[Any], blur: float) -> int:
     return 0
 
 
-def _own_share(strip: Grey, middle: Grey, even: NDArray[np.float64], blur: float) -> NDArray[np.float64]:
-    """Return the share of every row that has one grey value, be it the ground or that of a line."""
-    return np.maximum(even, (np.abs(strip - middle[:, None]) <= blur).mean(axis=1))
+def _shares(strip: Grey, ground: float, blur: float) -> tuple[Grey, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middle grey of every row, which share of it is ground, and which has any one grey value."""
+    middle: Grey = np.median(strip, axis=1)
+    even: NDArray[np.float64] = (np.abs(strip - ground) <= blur).mean(axis=1)
+    own: NDArray[np.float64] = np.maximum(even, (np.abs(strip - middle[:, None]) <= blur).mean(axis=1))
+    return middle, even, own
+
+
+def _drawn(even: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = (even >= 0.5) | (own >= 0.9)
+    return result
 
 
 def _is_text(bar: Grey, ground: float, blur: float, contrast: float) -> bool:
@@ -205,12 +213,12 @@ def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
     """Yield even rectangles that hold a straight bar of another grey value, and letters."""
     low, high = float(grey.min()), float(grey.max())
     for ground in {low, high, _mode(grey[::3, ::3])}:
-        even = np.empty(grey.shape, bool)
-        for row, values in zip(even, grey, strict=True):
-            row[:] = np.abs(values.astype(np.float32) - ground) <= blur
+        even = _is_even(grey, ground, blur)
         if even.mean() < _SMALLEST_PLATE / 2:
             continue
         pieces = _large_pieces(even, 0.3 * _SMALLEST_PLATE * grey.size)
+        if pieces is None:
+            continue
         for number, place in enumerate(ndimage.find_objects(pieces), 1):
             height, width = (part.stop - part.start for part in place)
             size = height * width
@@ -225,8 +233,16 @@ def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
                 yield Box(rows.start + top, rows.stop + top, cols.start, cols.stop)
 
 
-def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32]:
-    """Number the connected regions of at least so many pixels: in a noisy picture there are millions of others."""
+def _is_even(grey: NDArray[Any], ground: float, blur: float) -> NDArray[np.bool_]:
+    low, high = ground - blur, ground + blur
+    if grey.dtype == np.uint8:  # compared as bytes, which is quicker
+        low, high = max(0, int(low)), min(255, int(high))
+    result: NDArray[np.bool_] = (grey >= low) & (grey <= high)
+    return result
+
+
+def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32] | None:
+    """Number the connected regions of so many pixels, if any: in noisy pictures there are millions of others."""
     pieces, count = ndimage.label(mask)
     sizes = np.zeros(count + 1, np.int64)
     for row in pieces:
@@ -235,7 +251,7 @@ def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32]:
     large = sizes >= least
     large[0] = False
     if not large.any():
-        return np.zeros(mask.shape, np.int32)
+        return None
     numbers = np.where(large, np.cumsum(large), 0).astype(np.int32)
     for row in pieces:
         row[:] = numbers[row]

@@ -29,6 +29,11 @@ class Box(NamedTuple):
         """Height and width."""
         return self.bottom - self.top, self.right - self.left
 
+    def within(self, outer: Box) -> Box:
+        """Return where the box lies in one around it."""
+        top, left = outer.top, outer.left
+        return Box(self.top - top, self.bottom - top, self.left - left, self.right - left)
+
 
 def split(box: Box, side: int) -> list[Box]:
     """Cut a box into boxes of at most `side` x `side`, row by row from its top left corner.
@@ -76,18 +81,23 @@ def read_window(
     core : tuple of slice
         Where the box lies in the last two axes of the window.
     """
-    shape = (int(plane.shape[0]), int(plane.shape[1]))
-    top, below, left, beside = window_around(box, shape, margin, step)
-    while (below - top) * (beside - left) < least and (below - top, beside - left) != shape:
-        margin += step
-        top, below, left, beside = window_around(box, shape, margin, step)
-    pixels: NDArray[Any] = np.asarray(plane[top:below, left:beside])
+    seen = seen_around(box, (int(plane.shape[0]), int(plane.shape[1])), margin=margin, step=step, least=least)
+    pixels: NDArray[Any] = np.asarray(plane[seen.slices])
     height, width = pixels.shape[:2]
     window = normalise(pixels, limits)
     padding = ((0, 0), (0, -height % step), (0, -width % step))
     if any(after for _, after in padding):
         window = np.pad(window, padding, mode="symmetric")
-    return window, (slice(box.top - top, box.bottom - top), slice(box.left - left, box.right - left))
+    return window, box.within(seen).slices
+
+
+def seen_around(box: Box, shape: tuple[int, int], *, margin: int, step: int, least: int = 0) -> Box:
+    """Return the part of a plane that `read_window` reads; in that part alone it finds the same window."""
+    seen = window_around(box, shape, margin, step)
+    while seen.shape[0] * seen.shape[1] < least and seen.shape != shape:
+        margin += step
+        seen = window_around(box, shape, margin, step)
+    return seen
 
 
 def window_around(box: Box, shape: tuple[int, int], margin: int, step: int) -> Box:

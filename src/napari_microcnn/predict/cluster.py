@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
-from napari_microcnn.data.windows import Box, split
+from napari_microcnn.data.windows import Box, seen_around, split
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model, save_model
@@ -33,7 +34,6 @@ _WAIT = 0.5
 _MOST = 64
 """Tiles in flight, at most: they are in memory here."""
 
-Core = tuple[slice, slice]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -196,10 +196,12 @@ class ClusterPredictor(TilePredictor):
                     self._over.set()
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def see(self, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
-        """Do as `TilePredictor.see`, on a worker."""
-        found: NDArray[np.float32] = self.run(worker.see, window, core)
-        return found
+    def look(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
+        """Do as `TilePredictor.look`, on a worker: it gets the pixels as they are, which mostly are bytes."""
+        seen = seen_around(box, (int(plane.shape[0]), int(plane.shape[1])), **self.surroundings)
+        pixels = np.asarray(plane[seen.slices])
+        found: NDArray[np.float32] = self.run(worker.look, pixels, box.within(seen), limits)
+        return found.transpose(1, 2, 0)
 
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
         """Call a function on a worker, with its `TilePredictor` before these arguments, and wait for the result."""
@@ -219,18 +221,24 @@ class ClusterPredictor(TilePredictor):
         from distributed import KilledWorker
         from distributed.comm.core import CommClosedError
 
-        while not self._over.is_set():
-            try:
-                return future.result(timeout=_WAIT)
-            except TimeoutError:
+        # With a time limit of its own, `future.result` would break off results that are on their way.
+        answer = asyncio.run_coroutine_threadsafe(
+            self._client.gather(future, asynchronous=True), self._client.loop.asyncio_loop
+        )
+        try:
+            while not self._over.is_set():
+                if wait([answer], _WAIT).done:
+                    return answer.result()
                 self._check()
-            except KilledWorker as error:
-                raise ClusterError(
-                    "Several workers died one after the other over a tile, most likely for want of memory; give them "
-                    "more of it, or choose smaller tiles."
-                ) from error
-            except (CancelledError, CommClosedError) as error:
-                raise ClusterError(self._lost()) from error
+        except KilledWorker as error:
+            raise ClusterError(
+                "Several workers died one after the other over a tile, most likely for want of memory; give them "
+                "more of it, or choose smaller tiles."
+            ) from error
+        except (CancelledError, CommClosedError) as error:
+            raise ClusterError(self._lost()) from error
+        finally:
+            answer.cancel()
         raise ClusterError("The job was stopped.")
 
     def _check(self) -> None:

@@ -162,15 +162,18 @@ class TilePredictor:
         near = self.look(plane, grown, limits)
         context = _Context(self, plane, limits, near, grown)
         change = Resampled(context, shape)[box.slices]  # type: ignore[arg-type]  # read like an array
-        found: NDArray[np.float32] = near[_within(box, grown)] * change
+        found: NDArray[np.float32] = near[box.within(grown).slices] * change
         found /= found.sum(axis=-1, keepdims=True)
         return np.ascontiguousarray(found.transpose(2, 0, 1))
 
     def look(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (H, W, K), of one box at the magnification of the plane."""
-        margin, least = halo(self.model.config), least_window(self.model.config)
-        window, core = read_window(plane, box, margin=margin, step=self._step, limits=limits, least=least)
-        return self.see(window, core)
+        return self.see(*read_window(plane, box, limits=limits, **self.surroundings))
+
+    @property
+    def surroundings(self) -> dict[str, int]:
+        """What `read_window` must know of the network."""
+        return {"margin": halo(self.model.config), "step": self._step, "least": least_window(self.model.config)}
 
     def see(self, window: NDArray[np.float32], core: tuple[slice, slice]) -> NDArray[np.float32]:
         """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
@@ -234,15 +237,7 @@ class _Part:
 
     def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
         box = Box(region[0].start, region[0].stop, region[1].start, region[1].stop)
-        return self._values[_within(box, self._box)]
-
-
-def _within(box: Box, outer: Box) -> tuple[slice, slice]:
-    """Return where a box lies in one around it."""
-    return (
-        slice(box.top - outer.top, box.bottom - outer.top),
-        slice(box.left - outer.left, box.right - outer.left),
-    )
+        return self._values[box.within(self._box).slices]
 
 
 def predict_tiles(

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
+from napari_microcnn.data.normalisation import IntensityLimits
+from napari_microcnn.data.windows import Box
 from napari_microcnn.device import inference_precision, resolve_device
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.tiles import TilePredictor
@@ -44,9 +46,9 @@ def with_predictor(function: Callable[..., R], content: bytes, sha: str, setting
     return function(known, *arguments)
 
 
-def see(predictor: TilePredictor, window: NDArray[np.float32], core: tuple[slice, slice]) -> NDArray[np.float32]:
-    """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
-    return predictor.see(window, core)
+def look(predictor: TilePredictor, pixels: NDArray[Any], box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
+    """Return the probabilities, (K, H, W), of a box of pixels."""
+    return np.ascontiguousarray(predictor.look(pixels, box, limits).transpose(2, 0, 1))
 
 
 _KNOWN: dict[tuple[str, str], TilePredictor] = {}
