@@ -214,7 +214,7 @@ def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
     low, high = float(grey.min()), float(grey.max())
     for ground in {low, high, _mode(grey[::3, ::3])}:
         even = _is_even(grey, ground, blur)
-        if even.mean() < _SMALLEST_PLATE / 2:
+        if even.mean() < _SMALLEST_PLATE / 2 or not _has_line(even):
             continue
         pieces = _large_pieces(even, 0.3 * _SMALLEST_PLATE * grey.size)
         if pieces is None:
@@ -239,6 +239,12 @@ def _is_even(grey: NDArray[Any], ground: float, blur: float) -> NDArray[np.bool_
         low, high = max(0, int(low)), min(255, int(high))
     result: NDArray[np.bool_] = (grey >= low) & (grey <= high)
     return result
+
+
+def _has_line(mask: NDArray[np.bool_]) -> bool:
+    """Whether a third of the edge of the smallest plate could be in the mask: noise is ruled out soon."""
+    eight = np.ascontiguousarray(mask[:, : mask.shape[1] // 8 * 8]).view(np.uint64)  # eight pixels in one number
+    return bool((eight == np.uint64(0x0101010101010101)).any())
 
 
 def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32] | None:
