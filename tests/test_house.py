@@ -119,7 +119,7 @@ def test_nothing_is_pinned() -> None:
     assert not re.search(r'"[^"]*(==|<)[^"]*"', block)
 
 
-@pytest.mark.parametrize("version", ["2.6.0", "2.7.1+cu126", "2.13.0+cpu", "3.0"])
+@pytest.mark.parametrize("version", ["2.7.0", "2.8.1+cu126", "2.13.0+cpu", "3.0"])
 def test_the_torch_that_is_there_stays(version: str) -> None:
     """As pip judges it: `pip install --dry-run napari-microcnn` would fetch another one only if this failed."""
     wanted = [Requirement(text) for text in requires("napari-microcnn") or []]

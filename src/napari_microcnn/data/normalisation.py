@@ -88,8 +88,10 @@ def normalise(pixels: NDArray[Any], limits: IntensityLimits) -> NDArray[np.float
     with np.errstate(invalid="ignore", over="ignore"):
         for channel, (centre, factor) in enumerate(zip(limits.centre, gain, strict=True)):
             values = pixels[..., channel].astype(exact)
-            finite = np.isfinite(values)
-            values = (values - exact(centre)) * exact(factor)
-            np.clip(values, -CLIP, CLIP, out=values)
-            result[channel] = np.where(finite, values, 0.0)
+            unreal = None if pixels.dtype.kind in "biu" else ~np.isfinite(values)
+            values -= exact(centre)
+            values *= exact(factor)
+            np.clip(values, -CLIP, CLIP, out=result[channel], casting="same_kind")
+            if unreal is not None:
+                result[channel][unreal] = 0.0
     return result

@@ -80,6 +80,9 @@ def crop(source: Source, top: int, left: int, side: int) -> tuple[NDArray[np.flo
     targets : numpy.ndarray, (side, side) uint8
     """
     height, width = source.targets.shape
+    if 0 <= top <= height - side and 0 <= left <= width - side:
+        inside = slice(top, top + side), slice(left, left + side)
+        return normalise(source.pixels[inside], source.limits), source.targets[inside].copy()
     rows, inside_rows = _mirrored(top, side, height)
     columns, inside_columns = _mirrored(left, side, width)
     square = np.ix_(rows, columns)

@@ -141,6 +141,7 @@ def _write(model: Model, image: Tensor, file: Path) -> None:
             model.net,
             (example,),
             dynamo=True,
+            opset_version=18,  # that of the exporter: older versions of PyTorch cannot convert to another
             optimize=False,  # batch normalisation stays apart, and the weights can be read back
             verbose=False,
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 2: height, 3: width},),
