@@ -1,11 +1,12 @@
 """Images larger than the memory: peak memory and time per million pixels at several sizes.
 
-``python -m benchmarks large`` takes the sides in `SIDES`; ``python -m benchmarks.large 30000`` others.
+``python -m benchmarks large`` takes the images in `IMAGES`; ``python -m benchmarks.large 30000 1000x256`` others.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,39 +23,52 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Table
 
-SIDES = (4096, 8192, 15_000)
+IMAGES = ("1000x256", "4096", "8192", "15000", "30000")
+"""Sides, or frames of a stack and their side."""
+
 _PERIOD, _TILE = 2048, 256
 _BYTES = 10
 """Disk space per pixel for the image, the result and the work on it."""
 
 
-def run(sides: Sequence[int] = SIDES) -> Table:
+def run(images: Sequence[str] = IMAGES) -> Table:
     """Segment synthetic polycrystals in child processes, from a tiled TIFF to an OME-Zarr with instances."""
     table = Table(
         "Images larger than the memory, model grain-boundaries, TIFF to OME-Zarr with grains and their numbers",
-        ("side", "grains", "peak memory (MB)", "CPU s / MP", "wall s / MP", "s / MP for the tiles"),
+        ("image", "grains", "peak memory (MB)", "CPU s / MP", "wall s / MP", "s / MP for the tiles"),
         note="Bar: peak memory below 1,200 MB and within 10 % between 15,000 and 30,000; time per million pixels "
         "constant within 10 %. Peak memory is the largest resident set of the process, Python and torch included.",
     )
-    for side in sides:
+    for image in images:
+        frames, side = _size(image)
+        needed = _BYTES * frames * side**2
         with tempfile.TemporaryDirectory() as folder:
             free = shutil.disk_usage(folder).free
-            if free < _BYTES * side**2:
-                table.add(side, f"skipped: {_BYTES * side**2 / 1e9:.1f} GB of disk needed, {free / 1e9:.1f} free")
+            if free < needed:
+                table.add(image, f"skipped: {needed / 1e9:.1f} GB of disk needed, {free / 1e9:.1f} free")
                 continue
             for what in ("picture", "segment"):
                 done = subprocess.run(
-                    [sys.executable, "-m", "benchmarks.large", what, str(side), folder],
+                    [sys.executable, "-m", "benchmarks.large", what, image, folder],
                     check=True,
                     capture_output=True,
                     text=True,
                 )
-            table.add(side, *json.loads(done.stdout.splitlines()[-1]))
+            table.add(image, *json.loads(done.stdout.splitlines()[-1]))
     return table
 
 
-def write_picture(path: Path, side: int) -> None:
-    """Write a polycrystal made of mirrored copies of a small one as a tiled TIFF, tile by tile."""
+def _size(image: str) -> tuple[int, int]:
+    """Return the number of frames and their side."""
+    *frames, side = map(int, image.split("x"))
+    return (frames or [1])[0], side
+
+
+def write_picture(path: Path, side: int, frames: int = 1) -> None:
+    """Write a polycrystal made of mirrored copies of a small one as a tiled TIFF, tile by tile.
+
+    Every frame of a stack shows the same.
+    """
     from napari_microcnn.synth import LOOKS, polycrystal
 
     structure, imaging = LOOKS["etched"]
@@ -62,12 +77,12 @@ def write_picture(path: Path, side: int) -> None:
     motif = np.pad(polycrystal(grains, imaging, 0).image, (0, half), mode="symmetric")
 
     def tiles() -> Iterator[NDArray[np.uint8]]:
-        for top in range(0, side, _TILE):
-            for left in range(0, side, _TILE):
-                row, column = top % _PERIOD, left % _PERIOD
-                yield motif[row : row + _TILE, column : column + _TILE]
+        for _, top, left in product(range(frames), range(0, side, _TILE), range(0, side, _TILE)):
+            row, column = top % _PERIOD, left % _PERIOD
+            yield motif[row : row + _TILE, column : column + _TILE]
 
-    tifffile.imwrite(path, tiles(), shape=(side, side), dtype=np.uint8, tile=(_TILE, _TILE), bigtiff=True)
+    shape = (side, side) if frames == 1 else (frames, side, side)
+    tifffile.imwrite(path, tiles(), shape=shape, dtype=np.uint8, tile=(_TILE, _TILE), bigtiff=True)
 
 
 def _segment(folder: Path) -> list[str]:
@@ -84,8 +99,9 @@ def _segment(folder: Path) -> list[str]:
         if isinstance(event, TileDone):
             tiles = time.perf_counter() - start
         elif isinstance(event, Finished):
-            height, width = event.result.micrograph.plane_shape
-            pixels, grains = height * width, len((event.result.objects or {"label": ()})["label"])
+            found = event.result
+            pixels = math.prod(found.micrograph.stack_shape + found.micrograph.plane_shape)
+            grains = len((found.objects or {"label": ()})["label"])
     wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     numbers = [used.ru_maxrss / 1e3 * 1.024, *(s / pixels * 1e6 for s in (used.ru_utime + used.ru_stime, wall, tiles))]
@@ -94,8 +110,9 @@ def _segment(folder: Path) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "picture":
-        write_picture(Path(sys.argv[3]) / "large.tif", int(sys.argv[2]))
+        count, length = _size(sys.argv[2])
+        write_picture(Path(sys.argv[3]) / "large.tif", length, count)
     elif sys.argv[1] == "segment":
         print(json.dumps(_segment(Path(sys.argv[3]))))
     else:
-        print(run([int(side) for side in sys.argv[1:]]))
+        print(run(sys.argv[1:]))

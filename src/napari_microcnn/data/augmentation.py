@@ -139,9 +139,15 @@ def change_intensities(images: Tensor, generator: torch.Generator, disturbance: 
 
 def _change_sharpness(images: Tensor, sigma: Tensor, choice: Tensor, amount: Tensor) -> Tensor:
     """Blur some images, and sharpen others: the microscope may have been in better focus elsewhere."""
-    blurred = _blur(images, sigma.flatten())
-    sharpened = images + 0.6 * amount * (images - blurred)
-    return torch.where(choice < _BLURRED, blurred, torch.where(choice < _BLURRED + _SHARPENED, sharpened, images))
+    chosen = (choice < _BLURRED + _SHARPENED).flatten()
+    if not chosen.any():
+        return images
+    part = images[chosen]
+    blurred = _blur(part, sigma[chosen].flatten())
+    sharpened = part + 0.6 * amount[chosen] * (part - blurred)
+    changed = images.clone()
+    changed[chosen] = torch.where(choice[chosen] < _BLURRED, blurred, sharpened)
+    return changed
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
