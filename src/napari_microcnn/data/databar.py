@@ -242,9 +242,13 @@ def _is_even(grey: NDArray[Any], ground: float, blur: float) -> NDArray[np.bool_
 
 
 def _has_line(mask: NDArray[np.bool_]) -> bool:
-    """Whether a third of the edge of the smallest plate could be in the mask: noise is ruled out soon."""
+    """Whether half of the edge of the smallest plate could be in the mask: noise is ruled out soon."""
+    half = int((_SMALLEST_PLATE * mask.size) ** 0.5 / 2)
     eight = np.ascontiguousarray(mask[:, : mask.shape[1] // 8 * 8]).view(np.uint64)  # eight pixels in one number
-    return bool((eight == np.uint64(0x0101010101010101)).any())
+    full = eight == np.uint64(0x0101010101010101)
+    for _ in range(1, max(1, (half - 7) // 8)):  # so many lie whole in a line, wherever it begins
+        full = full[:, 1:] & full[:, :-1]
+    return bool(full.any())
 
 
 def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32] | None:
