@@ -140,8 +140,7 @@ def find_overlays(plane: Pixels) -> Overlays:
     if grey.dtype.str[1:] not in _EXACT:
         grey = grey.astype(np.float32)
     del pixels
-    middle = grey[shape[0] // 3 : 2 * shape[0] // 3]
-    if len(np.unique(middle[::2, ::2])) < _GREYS:
+    if _few_greys(grey[shape[0] // 3 : 2 * shape[0] // 3 : 2, ::2]):
         return Overlays(whole, (), shape)
     for blur in (0, _JPEG) if bytes_only else (0,):
         below = _bar_rows(grey, blur)
@@ -152,6 +151,11 @@ def find_overlays(plane: Pixels) -> Overlays:
         if found:
             return found
     return Overlays(whole, (), shape)
+
+
+def _few_greys(part: NDArray[Any]) -> bool:
+    found = np.flatnonzero(np.bincount(part.ravel())) if part.dtype == np.uint8 else np.unique(part)
+    return len(found) < _GREYS
 
 
 def _bar_rows(grey: NDArray[Any], blur: float) -> int:
@@ -185,8 +189,10 @@ def _bar_rows(grey: NDArray[Any], blur: float) -> int:
 def _shares(strip: Grey, ground: float, blur: float) -> tuple[Grey, NDArray[np.float64], NDArray[np.float64]]:
     """Return the middle grey of every row, which share of it is ground, and which has any one grey value."""
     middle: Grey = np.median(strip, axis=1)
-    even: NDArray[np.float64] = (np.abs(strip - ground) <= blur).mean(axis=1)
-    own: NDArray[np.float64] = np.maximum(even, (np.abs(strip - middle[:, None]) <= blur).mean(axis=1))
+    even, like_middle = (
+        np.count_nonzero(np.abs(strip - grey) <= blur, axis=1) / strip.shape[1] for grey in (ground, middle[:, None])
+    )
+    own: NDArray[np.float64] = np.maximum(even, like_middle)
     return middle, even, own
 
 
@@ -214,7 +220,7 @@ def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
     low, high = float(grey.min()), float(grey.max())
     for ground in {low, high, _mode(grey[::3, ::3])}:
         even = _is_even(grey, ground, blur)
-        if even.mean() < _SMALLEST_PLATE / 2 or not _has_line(even):
+        if np.count_nonzero(even) < _SMALLEST_PLATE / 2 * even.size or not _has_line(even):
             continue
         pieces = _large_pieces(even, 0.3 * _SMALLEST_PLATE * grey.size)
         if pieces is None:
