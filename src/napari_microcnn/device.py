@@ -132,6 +132,21 @@ def give_back_memory() -> None:
         trim(0)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that there was no memory left: libraries say it in many ways."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(said in text for said in _MEMORY_IS_OUT)
+
+
+_MEMORY_IS_OUT = (
+    "out of memory", "can't allocate memory", "not enough memory", "could not create a primitive",
+    "could not create a memory object", "std::bad_alloc", "can't start new thread",
+)  # fmt: skip
+"""What CUDA, PyTorch, oneDNN and Python say when there is no memory for what they were to do."""
+
+
 def _c_function(name: str) -> Callable[..., int] | None:
     """Return a function that only glibc has."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -31,11 +31,16 @@ def failing(monkeypatch, module, error: BaseException) -> None:
     monkeypatch.setattr(module, "app", app)
 
 
+_NO_MEMORY = "The memory is too small for this; close other programs, or take fewer or smaller images.\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
         (ValueError("Too\nsmall."), 2, "Too small.\n"),
         (FileNotFoundError(2, "No such file or directory", "x.tif"), 2, "x.tif: No such file or directory.\n"),
+        (RuntimeError("can't start new thread"), 2, _NO_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), 2, _NO_MEMORY),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
     ],
 )
@@ -45,9 +50,10 @@ def test_how_a_command_ends(monkeypatch, capsys, module, error: BaseException, c
     assert capsys.readouterr().err == told
 
 
-def test_our_own_mistakes_are_not_hidden(monkeypatch, module) -> None:
-    failing(monkeypatch, module, TypeError("wrong"))
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize("error", [TypeError("wrong"), RuntimeError("wrong")])
+def test_our_own_mistakes_are_not_hidden(monkeypatch, module, error: Exception) -> None:
+    failing(monkeypatch, module, error)
+    with pytest.raises(type(error)):
         main(["demo"])
 
 

@@ -178,3 +178,11 @@ def test_bfloat16_keeps_float32_weights() -> None:
     events, best, _ = run(LoopSettings(epochs=3, steps_per_epoch=10, bfloat16=True, learning_rate=0.01))
     assert epochs_of(events)[-1].loss < epochs_of(events)[0].loss
     assert {value.dtype for value in best.net.state_dict().values()} == {torch.float32, torch.int64}
+
+
+def test_too_little_memory_says_how_much_a_step_needs() -> None:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    with pytest.raises(ValueError, match=r"batches of 4 patches of 16 x 16 pixels, which take about 0 MB; choose"):
+        run(LoopSettings(epochs=1), loss=loss)

@@ -135,8 +135,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(one_line(error))
         return USER_MISTAKE
-    except MemoryError:
-        if "--debug" in words[:1]:
+    except (MemoryError, RuntimeError) as error:
+        from napari_microcnn.device import out_of_memory
+
+        if "--debug" in words[:1] or not out_of_memory(error):
             raise
         say("The memory is too small for this; close other programs, or take fewer or smaller images.")
         return USER_MISTAKE

@@ -11,12 +11,17 @@ import dask.array as da
 import numpy as np
 import zarr
 from dask.base import tokenize
-from tifffile import TiffFile, TiffPageSeries
+from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from napari_microcnn.io.errors import ReadError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_DAMAGED = (
+    OSError, EOFError, ValueError, RuntimeError, IndexError, KeyError, TypeError, AssertionError, TiffFileError,
+)  # fmt: skip
+"""What libraries raise on broken data; older versions of tifffile have a kind of their own."""
 
 CHUNK_PIXELS = 1 << 20
 """Aimed size of a dask chunk: so many that the graph stays small, so few that a tile needs little more than its own."""
@@ -57,7 +62,7 @@ class TiffPixels:
                 pixels = np.memmap(self.path, self._stored, "r", self._offset, self.shape)[region]
             else:
                 pixels = np.asarray(self._opened()[region])
-        except (OSError, EOFError, ValueError, RuntimeError, IndexError, KeyError, TypeError, AssertionError) as error:
+        except _DAMAGED as error:
             raise ReadError(
                 f"{self.path.name} could not be read to the end: it was moved, changed or is damaged; open it again."
             ) from error

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -188,12 +189,20 @@ def _ome_metadata(
     return metadata
 
 
-def _resolution(calibration: Calibration | None) -> tuple[float, float] | None:
-    """Pixels per centimetre along x and y: what ImageJ without Bio-Formats reads."""
+def _resolution(calibration: Calibration | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Pixels per centimetre along x and y: what ImageJ without Bio-Formats reads.
+
+    As the nearest fractions of 32-bit numbers, because older versions of tifffile take coarser ones.
+    """
     if calibration is None:
         return None
     y, x = (METRES["cm"] / (size * METRES[calibration.unit]) for size in calibration.pixel_size)
-    return (x, y) if max(x, y) < _FINEST_RESOLUTION else None
+    return (_ratio(x), _ratio(y)) if max(x, y) < _FINEST_RESOLUTION else None
+
+
+def _ratio(value: float) -> tuple[int, int]:
+    most = 2**32 - 1
+    return Fraction(value).limit_denominator(max(1, min(most, int(most / value)))).as_integer_ratio()
 
 
 def write_table(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> Path:

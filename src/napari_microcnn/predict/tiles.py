@@ -16,7 +16,7 @@ from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.data.windows import Box, read_window, split, window_around
-from napari_microcnn.device import available_memory, inference_precision, keep_memory, resolve_device
+from napari_microcnn.device import available_memory, inference_precision, keep_memory, out_of_memory, resolve_device
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
@@ -114,7 +114,7 @@ class TilePredictor:
             try:
                 probabilities = self._predict(plane, box, limits)
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 side = self._smaller(min(side, max(box.shape)))
                 waiting = [part for other in (box, *waiting) for part in split(other, side)]
@@ -264,17 +264,3 @@ def bytes_per_pixel(config: UNetConfig, precision: torch.dtype) -> int:
     the caches of the convolutions add about half as much again.
     """
     return int(1.5 * 5 * config.width * precision.itemsize) + 4 * (config.channels * 3 + config.classes * 2)
-
-
-_MEMORY_IS_OUT = (
-    "out of memory", "can't allocate memory", "not enough memory", "could not create a primitive",
-    "could not create a memory object", "std::bad_alloc",
-)  # fmt: skip
-"""What CUDA, PyTorch and oneDNN say when there is no memory for what they were to do."""
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return any(said in text for said in _MEMORY_IS_OUT)

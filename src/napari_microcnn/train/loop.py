@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from napari_microcnn.device import keep_memory
+from napari_microcnn.device import keep_memory, out_of_memory
 from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
@@ -240,16 +240,35 @@ def _optimise(
     """Take one step and return its loss."""
     images, targets = processes.my_part(batch)
     net.train()
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
-        logits = net(images.contiguous(memory_format=torch.channels_last))
-    value = loss(logits.float(), targets)
     optimiser.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]
+    try:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
+            logits = net(images.contiguous(memory_format=torch.channels_last))
+        value = loss(logits.float(), targets)
+        value.backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            raise ValueError(_too_little(net, images)) from error
+        raise
     processes.sum_gradients(net)
     norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0, foreach=True)
     if torch.isfinite(norm):  # one bad batch must not spoil the weights
         optimiser.step()
     return float(value.detach())
+
+
+def _too_little(net: UNet, images: Tensor) -> str:
+    """Say how much a step needs.
+
+    For the gradients ten feature maps are kept at the finest level, half as much at every coarser one, and two or
+    three more are in work: about 24 float32 per channel and pixel.
+    """
+    count, _, height, width = images.shape
+    needed = 4 * 24 * net.config.width * count * height * width
+    return (
+        f"The memory is too small to learn from batches of {count} patches of {height} x {width} pixels, which take "
+        f"about {needed / 1e6:.0f} MB; choose a smaller batch or patch, or close other programs."
+    )
 
 
 class Average:

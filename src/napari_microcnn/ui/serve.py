@@ -118,7 +118,11 @@ class _Server:
                 self._follow(events)
         except (ValueError, OSError) as error:
             self._answer(FAILED, Failure(_sentence(error), expected=True, details=traceback.format_exc()))
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            from napari_microcnn.device import out_of_memory
+
+            if not out_of_memory(error):
+                raise
             message = "There is not enough memory for this; choose a smaller tile, patch or batch."
             self._answer(FAILED, Failure(message, expected=True, details=traceback.format_exc()))
 
