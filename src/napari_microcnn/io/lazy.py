@@ -13,15 +13,12 @@ import zarr
 from dask.base import tokenize
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_DAMAGED = (
-    OSError, EOFError, ValueError, RuntimeError, IndexError, KeyError, TypeError, AssertionError, TiffFileError,
-)  # fmt: skip
-"""What libraries raise on broken data; older versions of tifffile have a kind of their own."""
+_DAMAGED = (*DAMAGED, OSError, TiffFileError)  # which is a kind of its own in older versions of tifffile
 
 CHUNK_PIXELS = 1 << 20
 """Aimed size of a dask chunk: so many that the graph stays small, so few that a tile needs little more than its own."""
