@@ -24,7 +24,7 @@ from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.normalisation import intensity_limits, normalise
 from napari_microcnn.device import inference_precision
 from napari_microcnn.models import load_model
-from napari_microcnn.nets import folded
+from napari_microcnn.nets import QuantisedUNet, prepared
 from napari_microcnn.predict import Tile, TilePredictor, predict_plane
 from napari_microcnn.synth import LOOKS, polycrystal
 
@@ -105,17 +105,19 @@ def _our_lines(image: Picture) -> tuple[set[int], set[int]]:
 
 def _fast_net() -> nn.Module:
     """Return the network as it predicts here: folded, in the precision that is fast."""
-    net = folded(load_model("grain-boundaries").net).to(inference_precision(torch.device("cpu")))
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    device = torch.device("cpu")
+    return prepared(load_model("grain-boundaries").net, device, inference_precision(device))
 
 
 def _images(image: Picture, net: nn.Module) -> Tensor:
     images = torch.from_numpy(normalise(image, intensity_limits(image)))[None]
-    return images.to(next(net.parameters()).dtype).contiguous(memory_format=torch.channels_last)
+    taken = torch.float32 if isinstance(net, QuantisedUNet) else next(net.parameters()).dtype
+    return images.to(taken).contiguous(memory_format=torch.channels_last)
 
 
-def _one_piece(image: Picture, net: nn.Module) -> Classes:
-    with torch.inference_mode():
+def _one_piece(image: Picture, net: nn.Module, autocast: bool = False) -> Classes:
+    cast: Any = torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext()
+    with torch.inference_mode(), cast:
         found: Classes = net(_images(image, net))[0].float().argmax(0).numpy()
     return found
 
@@ -139,7 +141,7 @@ def _monai_ways(image: Picture, fast: nn.Module) -> Iterator[tuple[str, tuple[fl
                 best = min(best, (cpu, wall, setting, batch, answer), key=lambda one: one[0])
         cpu, wall, setting, batch, answer = best
         again = _timed(partial(_monai, image, net, setting, batch, autocast), _REPEATS - 1)
-        seam = _worst(answer, _one_piece(image, net if not autocast else fast), _monai_lines(setting))
+        seam = _worst(answer, _one_piece(image, net, autocast), _monai_lines(setting))
         words = f"MONAI, {name}: windows of {setting[0]}, {setting[1]}, overlap {setting[2]:g}, batches of {batch}"
         yield words, (min(cpu, again[0]), min(wall, again[1])), seam
 

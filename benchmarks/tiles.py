@@ -20,7 +20,7 @@ from napari_microcnn.data.windows import Box, read_window
 from napari_microcnn.events import result_of
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.models import load_model
-from napari_microcnn.nets import folded, halo
+from napari_microcnn.nets import halo, prepared
 from napari_microcnn.predict.segment import segment
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 from napari_microcnn.synth import LOOKS, polycrystal
@@ -73,15 +73,15 @@ def _time(path: Path) -> list[tuple[str, float | str, str]]:
 
 def _bare(model, plane, limits, regions, precision) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Return the time of nothing but the network."""
-    net = folded(model.net).to(precision)
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = prepared(model.net, torch.device("cpu"), precision)
+    taken = torch.float32 if precision == torch.int8 else precision
     margin, step = halo(model.config), 2**model.config.depth
     total = 0.0
     with torch.inference_mode():
         for rows, columns in regions:
             box = Box(rows.start, rows.stop, columns.start, columns.stop)
             window, _ = read_window(plane, box, margin=margin, step=step, limits=limits)
-            images = torch.from_numpy(window)[None].to(precision).contiguous(memory_format=torch.channels_last)
+            images = torch.from_numpy(window)[None].to(taken).contiguous(memory_format=torch.channels_last)
             start = time.process_time()
             net(images)
             total += time.process_time() - start

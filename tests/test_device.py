@@ -38,6 +38,11 @@ def test_one_line_for_people() -> None:
 
 
 def test_precision_follows_the_wish_then_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fast_int8", lambda _: True)
+    assert inference_precision(CPU) == inference_precision(CPU, "int8") == torch.int8
+    monkeypatch.setattr(module, "fast_int8", lambda _: False)
+    with pytest.raises(ValueError, match="takes a processor with VNNI"):
+        inference_precision(CPU, "int8")
     monkeypatch.setattr(module, "fast_bfloat16", lambda _: True)
     assert inference_precision(CPU) == torch.bfloat16
     assert inference_precision(CPU, "float32") == torch.float32

@@ -53,7 +53,7 @@ def describe_device(name: str = "auto") -> str:
     import torch
 
     device = resolve_device(name)
-    precision = "bfloat16" if inference_precision(device) == torch.bfloat16 else "float32"
+    precision = str(inference_precision(device)).removeprefix("torch.")
     if device.type == "cuda":
         gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
         return f"GPU: {torch.cuda.get_device_name(device)}, {gigabytes:.0f} GB, {precision}"
@@ -76,18 +76,33 @@ def fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def fast_int8(device: torch.device) -> bool:
+    """Whether the device is a processor that multiplies bytes in hardware, and torch can tell it to."""
+    import torch
+
+    vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return device.type == "cpu" and bool(vnni()) and hasattr(torch.ops.onednn, "qconv2d_pointwise")
+
+
 def inference_precision(device: torch.device, wanted: str = "auto") -> torch.dtype:
-    """Return the precision for prediction: as wanted, or with ``"auto"`` bfloat16 where it is fast.
+    """Return the precision for prediction: as wanted, or with ``"auto"`` the fastest: int8, bfloat16, float32.
 
     Raises
     ------
     ValueError
-        If `wanted` is not ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        If `wanted` is not ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"int8"``, or int8 and not possible here.
     """
     import torch
 
-    if wanted not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"Unknown precision {wanted!r}; use 'auto', 'float32' or 'bfloat16'.")
+    if wanted not in ("auto", "float32", "bfloat16", "int8"):
+        raise ValueError(f"Unknown precision {wanted!r}; use 'auto', 'float32', 'bfloat16' or 'int8'.")
+    if wanted == "int8" and not fast_int8(device):
+        raise ValueError(
+            f"The device {device.type!r} of this computer cannot predict with int8, which takes a processor with "
+            "VNNI; use the precision 'auto', 'float32' or 'bfloat16'."
+        )
+    if wanted == "int8" or (wanted == "auto" and fast_int8(device)):
+        return torch.int8
     if wanted == "bfloat16" or (wanted == "auto" and fast_bfloat16(device)):
         return torch.bfloat16
     return torch.float32

@@ -53,6 +53,7 @@ def test_the_provenance_names_a_command_that_does_the_same(pictures: Path, model
 
 
 def test_the_provenance_tells_what_auto_meant(pictures: Path, model: Path, monkeypatch) -> None:
+    monkeypatch.setattr("napari_microcnn.device.fast_int8", lambda _: False)
     monkeypatch.setattr("napari_microcnn.device.fast_bfloat16", lambda _: True)
     assert segment(pictures, model, str(pictures / "images" / "p0.tif"), "--device", "cpu") == 0
     told = json.loads((pictures / "out" / "p0.json").read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ import torch
 
 from napari_microcnn.config import ClassInfo, SegmentConfig, UNetConfig
 from napari_microcnn.data import IntensityLimits, intensity_limits, normalise
+from napari_microcnn.device import fast_int8
 from napari_microcnn.events import Notice
 from napari_microcnn.models import Model, ModelError
 from napari_microcnn.nets import UNet
@@ -19,6 +20,7 @@ from napari_microcnn.predict import Tile, TilePredictor, predict_plane, predict_
 
 CLASSES = tuple(ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (1, 2))
 EXACT = {"precision": "float32", "device": "cpu"}
+PRECISIONS = ["float32", "bfloat16", *(["int8"] if fast_int8(torch.device("cpu")) else [])]
 
 
 def make_model(depth: int = 2, width: int = 4, channels: int = 1) -> Model:
@@ -38,7 +40,7 @@ def picture(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("depth", "shape", "tile"),
     [

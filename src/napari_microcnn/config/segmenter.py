@@ -97,7 +97,9 @@ class SegmentConfig(Settings):
         None, ge=0.05, le=8, description="Resampling before the network; none: found where the model needs it"
     )
     tile: int | None = Field(None, ge=32, le=8192, description="Side of a tile in pixels; none: from the memory")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is fast")
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto", description="auto: what the device is fastest with"
+    )
     orientations: int | None = Field(
         None, ge=1, le=8, description="Flips and turns of the image to average over; none: by the model"
     )

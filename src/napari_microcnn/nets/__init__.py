@@ -6,11 +6,13 @@ from napari_microcnn.nets.classifiers import build_classifier
 from napari_microcnn.nets.folding import folded
 from napari_microcnn.nets.geometry import halo, least_window, receptive_radius
 from napari_microcnn.nets.layers import Layer, NetworkSize, layers, network_size, receptive_fields
+from napari_microcnn.nets.quantised import QuantisedUNet, prepared
 from napari_microcnn.nets.unet import UNet
 
 __all__ = [
     "Layer",
     "NetworkSize",
+    "QuantisedUNet",
     "UNet",
     "build_classifier",
     "folded",
@@ -18,6 +20,7 @@ __all__ = [
     "layers",
     "least_window",
     "network_size",
+    "prepared",
     "receptive_fields",
     "receptive_radius",
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
@@ -80,7 +81,8 @@ class ClusterPredictor(TilePredictor):
         self._lonely_since: float | None = None
         try:
             device, precision = self._agreed(config)
-            super().__init__(model, config.model_copy(update={"device": "cpu", "precision": precision}))
+            super().__init__(model, config.model_copy(update={"device": "cpu", "precision": "float32"}))
+            self.precision = getattr(torch, precision)  # which this computer need not be able to compute in
             settings = config.model_copy(update={"device": device, "precision": precision}).model_dump_json()
             self._settings, content = settings, _file_of(model)
             self._sha = hashlib.sha256(content).hexdigest()
@@ -89,7 +91,7 @@ class ClusterPredictor(TilePredictor):
         except BaseException:
             self._client.close()
             raise
-        self._net = None  # the network is needed on the workers only
+        del self._net  # the network is needed on the workers only
         self.computed_on = device
 
     def close(self) -> None:

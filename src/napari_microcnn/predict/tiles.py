@@ -20,7 +20,7 @@ from napari_microcnn.device import available_memory, inference_precision, keep_m
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
-from napari_microcnn.nets import folded, halo, least_window
+from napari_microcnn.nets import halo, least_window, prepared
 
 SMALLEST_TILE = 32
 _REACH = 16
@@ -71,8 +71,8 @@ class TilePredictor:
         if self.device.type == "cpu":
             keep_memory()
         self.precision = inference_precision(self.device, config.precision)
-        net = folded(model.net).to(device=self.device, dtype=self.precision)
-        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net = prepared(model.net, self.device, self.precision)
+        self._taken = torch.float32 if self.precision == torch.int8 else self.precision
         self._step: int = 2**model.config.depth
 
     @property
@@ -179,7 +179,7 @@ class TilePredictor:
         """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
         orientations = ORIENTATIONS[: self._config.orientations or self.model.orientations]
         with torch.inference_mode():
-            images = torch.from_numpy(window)[None].to(self.device, self.precision)
+            images = torch.from_numpy(window)[None].to(self.device, self._taken)
             found = self._seen(images, orientations[0], core)
             for orientation in orientations[1:]:
                 found += self._seen(images, orientation, core)

@@ -15,7 +15,7 @@ from napari_microcnn.data.normalisation import IntensityLimits
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.data.windows import Box, read_window
-from napari_microcnn.device import inference_precision
+from napari_microcnn.device import fast_bfloat16
 from napari_microcnn.events import Alive, Event, PreviewDone, ViewChanged
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.nets import UNet, folded
@@ -99,7 +99,7 @@ class Preview:
         started = time.monotonic()
         shown = ids.index(self._view.shown) if self._view.shown in ids else None
         device = next(net.parameters()).device
-        precision = inference_precision(device)
+        precision = torch.bfloat16 if fast_bfloat16(device) else torch.float32
         ready = folded(net).to(dtype=precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         top, bottom, left, right = self._box
         strips = []
