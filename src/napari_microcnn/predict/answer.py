@@ -119,13 +119,13 @@ class PlaneAnswer:
 
     def take(self, tile: Tile) -> tuple[tuple[slice, slice], NDArray[np.uint8], NDArray[np.uint8] | None]:
         """Keep what is needed of a tile; return where it lies in the plane, its classes and its uncertainty there."""
-        classes = self._ids[likeliest(tile.probabilities)]
+        classes = self._ids.take(likeliest(tile.probabilities))
         self._classes[tile.region] = classes
         if self.boundary is not None and self._line is not None:
             self.boundary[tile.region] = tile.probabilities[self._line]
             # Boundaries are drawn in the end, from probabilities in the image's own pixels; here what lies beneath.
             beneath = likeliest(np.delete(tile.probabilities, self._line, 0))
-            self._classes[tile.region] = np.delete(self._ids, self._line)[beneath]
+            self._classes[tile.region] = np.delete(self._ids, self._line).take(beneath)
         if self.cores is not None and tile.cores is not None:
             self.cores[tile.region] = tile.cores
         if self.probabilities is not None:
@@ -201,13 +201,14 @@ def nearest_places(new: int, old: int) -> NDArray[np.int64]:
 def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the index of the largest of (K, Y, X) probabilities, (Y, X) uint8: a quicker ``argmax(0)``.
 
-    numpy looks at one pixel after the other; with as few classes as here it is quicker to compare whole planes.
+    numpy looks at one pixel after the other; with as few classes as here it is quicker to compare whole planes, and to
+    multiply bytes than to choose.
     """
     largest, found = probabilities[0], np.zeros(probabilities.shape[1:], np.uint8)
     for index, plane in enumerate(probabilities[1:], start=1):
-        higher = plane > largest
-        found = np.where(higher, np.uint8(index), found)
-        largest = np.maximum(plane, largest)
+        np.maximum(found, (plane > largest).view(np.uint8) * np.uint8(index), out=found)
+        if index + 1 < len(probabilities):
+            largest = np.maximum(plane, largest)
     return found
 
 

@@ -88,6 +88,14 @@ class ClusterPredictor(TilePredictor):
             self._sha = hashlib.sha256(content).hexdigest()
             # A task and no scattered value: should its only holder die, the scheduler makes it again.
             self._sent = self._client.submit(worker.kept, content, key=f"microcnn-model-{self._sha}")
+            # Else the scheduler gives work to who has the model first, and to others when they steal from it.
+            self._ready = [
+                self._client.submit(
+                    worker.with_predictor, worker.idle, self._sent, self._sha, settings,
+                    workers=[address], allow_other_workers=True, resources=self._needs or None, pure=False,
+                )
+                for address in self._able()
+            ]  # fmt: skip
         except BaseException:
             self._client.close()
             raise

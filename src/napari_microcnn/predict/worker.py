@@ -46,6 +46,10 @@ def with_predictor(function: Callable[..., R], content: bytes, sha: str, setting
     return function(known, *arguments)
 
 
+def idle(predictor: TilePredictor) -> None:
+    """Do nothing, with a predictor that is ready then."""
+
+
 def look(predictor: TilePredictor, pixels: NDArray[Any], box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
     """Return the probabilities, (K, H, W), of a box of pixels."""
     return np.ascontiguousarray(predictor.look(pixels, box, limits).transpose(2, 0, 1))
