@@ -65,8 +65,8 @@ def test_memory_is_limited_by_the_container(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_an_image_is_too_large_when_its_segmentation_fills_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = type("Memory", (), {"available": 48_000_000})
+    memory = type("Memory", (), {"available": 92_000_000})
     monkeypatch.setattr(module.psutil, "virtual_memory", lambda: memory)
     assert not module.is_too_large((1000, 1000))
     assert module.is_too_large((1000, 1001))
-    assert module.is_too_large((100, 100), (500,))
+    assert module.is_too_large((100, 100), (800,))

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     import torch
 
 _CGROUP = Path("/sys/fs/cgroup")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Of glibc's malloc.h."""
+_UNLIMITED = 2**63
 _NEVER, _LARGE = 2**31 - 1, 48 << 20
 
-_PLANE_BYTES, _STACK_BYTES = 18, 6
+_PLANE_BYTES, _STACK_BYTES = 40, 6
 """Bytes per pixel that the segmentation of a plane needs in memory, and that its result takes."""
+_NETWORK_BYTES = 400_000_000
+"""What the network and whatever is done block by block needs beside them, for all libraries are loaded."""
 _SHARE = 0.5
 """Of the memory that is free: what an image and its segmentation may fill."""
 
@@ -120,11 +123,18 @@ def available_memory(device: torch.device) -> int:
 
 def is_too_large(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> bool:
     """Whether an image of this shape and its segmentation would fill more than half of the memory that is free."""
-    return needed_memory(plane, stack) > _SHARE * _free_memory()
+    return _filled(plane, stack) > _SHARE * _free_memory()
 
 
-def needed_memory(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> int:
-    """Return the bytes that an image of this shape and its segmentation take in memory, about."""
+def needed_memory(plane: tuple[int, int] = (0, 0), stack: tuple[int, ...] = ()) -> int:
+    """Return the bytes that an image of this shape, the network and the segmentation take in memory, about.
+
+    Without a plane: what is needed however small the pieces are.
+    """
+    return _filled(plane, stack) + _NETWORK_BYTES
+
+
+def _filled(plane: tuple[int, int], stack: tuple[int, ...]) -> int:
     return int(math.prod(plane) * (_PLANE_BYTES + math.prod(stack) * _STACK_BYTES))
 
 
@@ -138,6 +148,13 @@ def keep_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, _NEVER)
+
+
+def share_addresses() -> None:
+    """Let all threads take memory from one place where ``ulimit -v`` rules: each takes 64 MB of addresses otherwise."""
+    mallopt = _c_function("mallopt")
+    if mallopt is not None and _limited_memory() < _UNLIMITED:
+        mallopt(_ARENA_MAX, 1)
 
 
 def give_back_memory() -> None:
@@ -174,10 +191,10 @@ def _free_memory() -> int:
 def _limited_memory() -> int:
     """Return what ``ulimit -v`` leaves to this process; without a limit a huge number."""
     if not hasattr(psutil, "RLIMIT_AS"):  # only on Linux and FreeBSD
-        return 2**63
+        return _UNLIMITED
     process = psutil.Process()
     limit = int(process.rlimit(psutil.RLIMIT_AS)[0])
-    return max(limit - int(process.memory_info().vms), 0) if 0 <= limit < 2**63 - 1 else 2**63
+    return max(limit - int(process.memory_info().vms), 0) if 0 <= limit < _UNLIMITED - 1 else _UNLIMITED
 
 
 def _cgroup_memory() -> int:
@@ -186,5 +203,5 @@ def _cgroup_memory() -> int:
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = int((_CGROUP / "memory.current").read_text())
     except (OSError, ValueError):
-        return 2**63
-    return max(int(limit) - used, 0) if limit.isdigit() else 2**63
+        return _UNLIMITED
+    return max(int(limit) - used, 0) if limit.isdigit() else _UNLIMITED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from napari_microcnn.config import ClassInfo, ObjectRule, SegmentConfig, UNetCon
 from napari_microcnn.events import FileDone, Finished, Notice, Progress, result_of
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
+from napari_microcnn.predict import tiles
+from napari_microcnn.predict.tiles import TilePredictor
 
 CPU = SegmentConfig(device="cpu", tile=32, min_size=0)
 
@@ -63,6 +66,39 @@ def test_closing_keeps_what_is_done(files: list[Path], model: Model, tmp_path: P
         "i0.tif: done before, in the same way."
     ]
     assert again[-1].result.written[files[0]] == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("could not create a primitive")])
+@pytest.mark.parametrize(
+    ("large", "said"), [(False, "takes about 400 MB.*--large"), (True, "even block by block it takes about 400 MB")]
+)
+def test_too_little_memory_is_said_with_what_is_needed(
+    files: list[Path],
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    large: bool,
+    said: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(TilePredictor, "see", fail)
+    monkeypatch.setattr(tiles, "out_of_memory", lambda _: False)  # as if it were not the tile that is too large
+    batch = result_of(segment_files([files[0]], tmp_path / "out", model, CPU, large=large))
+    assert re.search(said, batch.failed[files[0]])
+
+
+def test_a_fault_of_ours_is_not_taken_for_too_little_memory(
+    files: list[Path], model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(TilePredictor, "see", fail)
+    with pytest.raises(RuntimeError, match="a fault"):
+        result_of(segment_files([files[0]], tmp_path / "out", model, CPU))
 
 
 def test_all_images_together(files: list[Path], model: Model, tmp_path: Path) -> None:

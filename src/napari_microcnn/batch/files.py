@@ -14,7 +14,7 @@ from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import is_too_large, needed_memory
+from napari_microcnn.device import is_too_large, needed_memory, out_of_memory
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
@@ -182,7 +182,7 @@ def segment_files(
 def _one_by_one(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, None, None]:
     for number, path in enumerate(files, 1):
         yield Progress(number - 1, len(files), path.name)
-        yield from _tried(run.do(path), path, number, len(files), batch)
+        yield from _tried(run, path, number, len(files), batch)
 
 
 def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, None, None]:
@@ -192,7 +192,7 @@ def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, 
 
         def do(path: Path) -> tuple[Batch, list[Event]]:
             alone = Batch()
-            return alone, list(_tried(there.do(path), path, 1, len(files), alone))
+            return alone, list(_tried(there, path, 1, len(files), alone))
 
         for done, (path, (alone, events)) in enumerate(cluster.each(do, files), 1):
             batch.written.update(alone.written)
@@ -205,28 +205,36 @@ def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, 
             yield Progress(done, len(files), path.name)
 
 
-def _tried(step: _Step, path: Path, number: int, total: int, batch: Batch) -> Generator[Event, None, None]:
+def _tried(run: _Run, path: Path, number: int, total: int, batch: Batch) -> Generator[Event, None, None]:
     """Do one file, and note what became of it."""
     try:
-        batch.written[path] = yield from _counted(step, number, total, path.name)
+        batch.written[path] = yield from _counted(run.do(path), number, total, path.name)
     except ClusterError:
         raise  # the other files would have no better luck
     except (ValueError, OSError) as error:
         batch.failed[path] = reason(path, error)
-    except MemoryError:
-        batch.failed[path] = _too_large(path)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        batch.failed[path] = _too_large(path, run.large)
     yield FileDone(path, number, total, tuple(batch.written.get(path, ())), batch.failed.get(path))
 
 
-def _too_large(path: Path) -> str:
+def _too_large(path: Path, in_blocks: bool) -> str:
     """Return what to say of a file that the memory was too small for."""
     try:
         shown = open_lazily(path)
     except (ValueError, OSError, MemoryError):
         return f"{path.name}: the memory is too small; close other programs."
+    if in_blocks or is_too_large(shown.plane_shape, shown.stack_shape):
+        least = needed_memory() / 1e6
+        return (
+            f"{path.name}: the memory is too small, even block by block it takes about {least:,.0f} MB; close other "
+            "programs. What was done is kept, and the same command goes on from there."
+        )
     needed = needed_memory(shown.plane_shape, shown.stack_shape) / 1e6
     return (
-        f"{path.name}: the memory is too small, it needs about {needed:,.0f} MB; close other programs, or do it "
+        f"{path.name}: the memory is too small, it takes about {needed:,.0f} MB; close other programs, or do it "
         "block by block into an OME-Zarr with --large."
     )
 

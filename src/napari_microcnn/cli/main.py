@@ -27,6 +27,7 @@ from napari_microcnn.cli import (
     window,
 )
 from napari_microcnn.cli.running import say
+from napari_microcnn.device import out_of_memory, share_addresses
 from napari_microcnn.io.errors import one_line
 
 USER_MISTAKE, INTERRUPTED = 2, 130
@@ -121,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.insert(0, "open")
     # Threads that wait by spinning make training several times slower as soon as another program works too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is later
+    share_addresses()
     if threading.current_thread() is threading.main_thread():  # a cluster's time limit keeps the best model too
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -136,8 +138,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(one_line(error))
         return USER_MISTAKE
     except (MemoryError, RuntimeError) as error:
-        from napari_microcnn.device import out_of_memory
-
         if "--debug" in words[:1] or not out_of_memory(error):
             raise
         say("The memory is too small for this; close other programs, or take fewer or smaller images.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_microcnn.micrograph import Pixels
 
-BAND_PIXELS = 4_000_000
+BAND_PIXELS = 2_000_000
 """Counting takes some fifty bytes per pixel of a band."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from napari_microcnn.measure.bands import row_bands
 from napari_microcnn.measure.distributions import edge_weights
 from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.units import length_unit, pixel_sizes
@@ -135,19 +137,30 @@ def _axes(
     index: NDArray[np.int32], number: int, sizes: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the ratio of the axes of the ellipse of the same second moments, and the direction of the longer one."""
-    row, column = np.nonzero(index)
-    owner = index[row, column] - 1
-    pixels = np.bincount(owner, minlength=number)
-    y, x = row * sizes[0], column * sizes[1]
-    y -= (np.bincount(owner, y, number) / pixels)[owner]
-    x -= (np.bincount(owner, x, number) / pixels)[owner]
+    pixels, y, x, yy, xx, xy = np.zeros((6, number))
+    for owner, row, column in _places(index):
+        pixels += np.bincount(owner, minlength=number)
+        y += np.bincount(owner, row * sizes[0], number)
+        x += np.bincount(owner, column * sizes[1], number)
+    y /= pixels
+    x /= pixels
+    for owner, row, column in _places(index):
+        down, across = row * sizes[0] - y[owner], column * sizes[1] - x[owner]
+        yy += np.bincount(owner, down * down, number)
+        xx += np.bincount(owner, across * across, number)
+        xy += np.bincount(owner, down * across, number)
     # A pixel is a rectangle with moments of its own.
-    yy = np.bincount(owner, y * y, number) / pixels + sizes[0] ** 2 / 12
-    xx = np.bincount(owner, x * x, number) / pixels + sizes[1] ** 2 / 12
-    xy = np.bincount(owner, x * y, number) / pixels
+    yy, xx, xy = yy / pixels + sizes[0] ** 2 / 12, xx / pixels + sizes[1] ** 2 / 12, xy / pixels
     half, root = (yy + xx) / 2, np.hypot((xx - yy) / 2, xy)
     angle = np.degrees(np.arctan2(2 * xy, xx - yy) / 2) % 180
     return np.sqrt((half + root) / (half - root)), angle
+
+
+def _places(index: NDArray[np.int32]) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Yield object, counted from 0, row and column of every pixel of an object, band by band to spare memory."""
+    for top, band in row_bands(index):
+        row, column = np.nonzero(band)
+        yield band[row, column] - 1, row + top, column
 
 
 def _nearest(places: NDArray[np.float64]) -> NDArray[np.float64]:

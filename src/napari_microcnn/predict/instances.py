@@ -53,7 +53,7 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
     """
     level = smoothed(boundary)
     cores, n = _cut_at_necks(level)
-    size = np.bincount(cores.ravel(), minlength=n + 1)
+    size = _sizes(cores, n)
     kept = size >= min_size * CORE_SHARE
     kept &= (size >= min_size) | _is_wide(cores, level, n)
     kept[0] = False
@@ -74,16 +74,26 @@ def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     divided[0] = False
     if not divided.any():
         return whole, n
-    parts = np.where(divided[whole], parts, 0)
+    inside = divided[whole]
+    parts[~inside] = 0
     for _ in range(NECK // 2 + 1):  # back to where the parts were before they were thinned
-        np.copyto(parts, ndimage.maximum_filter(parts, 3), where=(parts == 0) & divided[whole])
+        np.copyto(parts, ndimage.maximum_filter(parts, 3), where=(parts == 0) & inside)
     # What was narrow all over, such as a thin grain behind a gap, is a core of its own.
-    narrow, k = ndimage.label(divided[whole] & (parts == 0))
+    narrow, k = ndimage.label(inside & (parts == 0))
     # The middle of a neck belongs to neither side; as a core it would join what was just cut.
-    narrow[np.bincount(narrow.ravel())[narrow] < NECK**2] = 0
-    narrow[narrow > 0] += n + m
-    cores = np.where(divided[whole], np.where(parts > 0, n + parts, narrow), whole)
-    return cores.astype(np.int32), n + m + k
+    narrow[(_sizes(narrow, k) < NECK**2)[narrow]] = 0
+    np.add(narrow, n + m, out=narrow, where=narrow > 0)
+    np.add(parts, n, out=narrow, where=parts > 0)
+    np.copyto(whole, narrow, where=inside)
+    return whole, n + m + k
+
+
+def _sizes(numbers: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """Return how many pixels have each of the numbers 0 to `n`; in strips, for numpy copies what it counts."""
+    return sum(
+        (np.bincount(numbers[inner].ravel(), minlength=n + 1) for inner, _ in _strips(len(numbers), margin=0)),
+        start=np.zeros(n + 1, np.int64),
+    )
 
 
 def _is_wide(cores: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> NDArray[np.bool_]:

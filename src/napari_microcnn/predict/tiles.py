@@ -16,7 +16,14 @@ from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 from napari_microcnn.data.windows import Box, read_window, split, window_around
-from napari_microcnn.device import available_memory, inference_precision, keep_memory, out_of_memory, resolve_device
+from napari_microcnn.device import (
+    available_memory,
+    inference_precision,
+    keep_memory,
+    needed_memory,
+    out_of_memory,
+    resolve_device,
+)
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
@@ -147,9 +154,11 @@ class TilePredictor:
         if side <= smallest:
             window = smallest + 2 * halo(self.model.config)
             needed = window**2 * bytes_per_pixel(self.model.config, self.precision)
+            needed += 0 if self.device.type == "cuda" else needed_memory()
             raise ValueError(
                 f"The memory of the device {self.device.type!r} is too small even for a tile of {smallest} pixels, "
-                f"which needs {needed / 1e6:.0f} MB; close other programs, or choose another device or a smaller model."
+                f"which takes about {needed / 1e6:.0f} MB; close other programs, or choose another device or a "
+                "smaller model."
             )
         return max(smallest, side // 2 // self._step * self._step)
 
