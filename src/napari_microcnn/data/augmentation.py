@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -125,16 +126,25 @@ def change_intensities(images: Tensor, generator: torch.Generator, disturbance: 
 
     # Shading and noise are measured against the contrast of the patch itself: where a databar or a bright
     # particle elsewhere sets the scale of the image, it is small, and must not drown.
-    spread = images.std(dim=(2, 3), keepdim=True).clamp(0.05, 1)
-    mean = images.mean(dim=(2, 3), keepdim=True)
+    spread, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
+    spread = spread.clamp(0.05, 1)
     gamma = torch.exp(0.2 * normal(1, 1, 1))
     bent = 6 * ((images / 6 + 0.5).clamp(0, 1) ** gamma) - 3
-    shading = functional.interpolate(normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
+    down, across = (_bend(side).to(device) for side in size)
+    shading = down @ normal(1, 3, 3) @ across.T
     images = mean + (bent - mean) * torch.exp(0.2 * normal(channels, 1, 1))
     images = images + spread * (0.25 * normal(channels, 1, 1) + 0.2 * uniform() * shading)
     images = _change_sharpness(images, disturbance.blur * uniform(), uniform(), uniform())
     images = images + spread * normal(channels, *size) * (disturbance.noise * uniform() * (uniform() < _NOISY))
     return mean + (images - mean) * torch.exp(OVERALL * normal(1, 1, 1)) + OVERALL * normal(1, 1, 1)
+
+
+@cache
+def _bend(side: int) -> Tensor:
+    """Return the weights, (side, 3), of a smooth curve through three values."""
+    three = torch.eye(3)[:, None, None]  # each a plane of one row: lines are not interpolated bicubically
+    grown = functional.interpolate(three, size=(1, side), mode="bicubic", align_corners=True)
+    return grown[:, 0, 0].T.contiguous()
 
 
 def _change_sharpness(images: Tensor, sigma: Tensor, choice: Tensor, amount: Tensor) -> Tensor:

@@ -150,7 +150,8 @@ class _Upsampling:
 def prepared(net: UNet, device: torch.device, precision: torch.dtype) -> nn.Module:
     """Return a copy of a network for inference; see `device.inference_precision`."""
     if precision == torch.int8:
-        return QuantisedUNet(copy.deepcopy(net).cpu())
+        here = all(parameter.device.type == "cpu" for parameter in net.parameters())
+        return QuantisedUNet(net if here else copy.deepcopy(net).cpu())
     result: nn.Module = folded(net).to(device=device, dtype=precision)
     return result.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import Any, TypeAlias
 
 import torch
@@ -17,6 +15,7 @@ from napari_microcnn.events import BatchDone, EpochDone, Event
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train import processes
+from napari_microcnn.train.averaging import Average
 from napari_microcnn.train.clock import Clock
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
@@ -251,10 +250,17 @@ def _optimise(
             raise ValueError(_too_little(net, images)) from error
         raise
     processes.sum_gradients(net)
-    norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0, foreach=True)
+    gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
     if torch.isfinite(norm):  # one bad batch must not spoil the weights
+        if norm > _LARGEST_GRADIENT:
+            torch.nn.utils.clip_grads_with_norm_(net.parameters(), _LARGEST_GRADIENT, norm, foreach=True)
         optimiser.step()
     return float(value.detach())
+
+
+_LARGEST_GRADIENT = 1.0
+"""Norm of all gradients together; larger ones are made as small."""
 
 
 def _too_little(net: UNet, images: Tensor) -> str:
@@ -269,41 +275,3 @@ def _too_little(net: UNet, images: Tensor) -> str:
         f"The memory is too small to learn from batches of {count} patches of {height} x {width} pixels, which take "
         f"about {needed / 1e6:.0f} MB; choose a smaller batch or patch, or close other programs."
     )
-
-
-class Average:
-    """Exponential moving average of weights and batch statistics.
-
-    Parameters
-    ----------
-    net : UNet
-    decay : float
-        0 switches it off: then `net` is the network itself.
-
-    Attributes
-    ----------
-    net : UNet
-        The averaged network, in inference mode.
-    """
-
-    def __init__(self, net: UNet, decay: float) -> None:
-        self._source, self._decay, self._steps = net, decay, 0
-        self.net = copy.deepcopy(net).eval().requires_grad_(False) if decay else net
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the weights after a step; early on the average is short, so that it starts off quickly."""
-        if self.net is self._source:
-            return
-        self._steps += 1
-        decay = min(self._decay, self._steps / (10 + self._steps))
-        means, values = (list(net.state_dict().values()) for net in (self.net, self._source))
-        fractions = [mean.is_floating_point() for mean in means]
-        torch._foreach_lerp_(list(compress(means, fractions)), list(compress(values, fractions)), 1 - decay)
-        for mean, value, fraction in zip(means, values, fractions, strict=True):
-            if not fraction:
-                mean.copy_(value)
-
-    def forget(self) -> None:
-        """Let the average be short again: after a change the weights before it count less."""
-        self._steps = min(self._steps, 10)

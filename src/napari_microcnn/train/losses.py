@@ -34,14 +34,21 @@ def segmentation_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = 
     occurring = summed(wanted.sum(dim=_ALL_BUT_CLASSES))
     if not occurring.any():
         return logits.sum() * 0
-    # Softmax and choice by hand, class by class: those of torch take three times as long over few classes.
-    shifted = logits - logits.detach().amax(dim=1, keepdim=True)
-    powers = shifted.exp()
-    total = powers.sum(dim=1, keepdim=True)
+    shifted, powers, total = _powers(logits)
     surprise = summed((wanted * (total.log() - shifted)).sum(dim=_ALL_BUT_CLASSES))
     shares = occurring if weights is None else occurring * weights
     cross_entropy = (surprise if weights is None else surprise * weights).sum() / shares.sum()
     return cross_entropy + dice_loss(powers / total * (targets != IGNORE)[:, None], wanted)
+
+
+def _powers(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the scores below the largest one, their exponentials and the sum of these over the classes.
+
+    Softmax and choice by hand, class by class: those of torch take three times as long over few classes.
+    """
+    shifted = logits - logits.detach().amax(dim=1, keepdim=True)
+    powers = shifted.exp()
+    return shifted, powers, powers.sum(dim=1, keepdim=True)
 
 
 def dice_loss(probabilities: Tensor, wanted: Tensor) -> Tensor:
@@ -80,7 +87,8 @@ def edge_loss(logits: Tensor, images: Tensor) -> Tensor:
     Tensor
         Scalar between 0 and 1.
     """
-    probabilities = logits.softmax(dim=1)
+    _, powers, total = _powers(logits)
+    probabilities = powers / total
     terms = []
     for distance in (1, 2, 4):
         for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
