@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Table
 
-IMAGES = ("1000x256", "4096", "8192", "15000", "30000")
+IMAGES = ("4096", "8192", "15000", "16384", "30000", "1000x256")
 """Sides, or frames of a stack and their side."""
 
 _PERIOD, _TILE = 2048, 256
