@@ -12,20 +12,22 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.common import PeakMemory, Table
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.data.normalisation import intensity_limits
+from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.windows import Box, read_window
 from napari_microcnn.events import result_of
 from napari_microcnn.io.read import read_micrograph
-from napari_microcnn.models import load_model
+from napari_microcnn.models import Model, load_model
 from napari_microcnn.nets import halo, prepared
 from napari_microcnn.predict.segment import segment
 from napari_microcnn.predict.tiles import Tile, TilePredictor
 from napari_microcnn.synth import LOOKS, polycrystal
 
 SIDE = 4096
+REPEATS = 5
 SETTINGS = SegmentConfig(magnification=1.0)
 
 
@@ -34,8 +36,9 @@ def run() -> Table:
     table = Table(
         f"Prediction of {SIDE} x {SIDE}, model grain-boundaries",
         ("what", "value", "bar"),
-        note="Time: CPU seconds against those of the bare network on the same windows (halo included) already in "
-        "memory. Memory: peak above the process with the model loaded; the image is read from a tiled TIFF.",
+        note="Time: against that of the bare network on the same windows (halo included) already in memory, as a user "
+        "would call it, and told which part of its answer is wanted, as this package calls it; medians of "
+        f"{REPEATS}. Memory: peak above the process with the model loaded; the image is read from a tiled TIFF.",
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.tif"
@@ -60,31 +63,50 @@ def _time(path: Path) -> list[tuple[str, float | str, str]]:
     model, plane = load_model("grain-boundaries"), tifffile.imread(path)
     limits, predictor = intensity_limits(plane), TilePredictor(model, SETTINGS)
     list(predictor.tiles(plane[:1024, :1024], limits))  # the first calls choose how to compute
-    start = time.process_time()
-    regions = [event.region for event in predictor.tiles(plane, limits) if isinstance(event, Tile)]
-    tiled = time.process_time() - start
-    bare = _bare(model, plane, limits, regions, predictor.precision)
+    ratios: list[tuple[float, ...]] = []
+    for _ in range(REPEATS):
+        start = _now()
+        regions = [event.region for event in predictor.tiles(plane, limits) if isinstance(event, Tile)]
+        tiled = _now() - start
+        whole, core = (_bare(model, plane, limits, regions, predictor.precision, cores) for cores in (False, True))
+        ratios.append((*tiled / whole, *tiled / core, SIDE**2 / 1e6 / tiled[0]))
+    cpu, wall, cpu_core, wall_core, speed = np.median(ratios, axis=0).tolist()
     return [
-        ("time, tiled / bare network", tiled / bare, "1.08"),
-        ("million pixels per CPU second", SIDE**2 / 1e6 / tiled, ""),
+        ("CPU time, tiled / bare network", cpu, "1.08"),
+        ("wall time, tiled / bare network", wall, "1.08"),
+        ("CPU time, tiled / bare network whose decoder computes the cores only", cpu_core, "1.08"),
+        ("wall time, tiled / bare network whose decoder computes the cores only", wall_core, "1.08"),
+        ("million pixels per CPU second", speed, ""),
         ("tiles", str(len(regions)), ""),
     ]
 
 
-def _bare(model, plane, limits, regions, precision) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Return the time of nothing but the network."""
+def _now() -> NDArray[np.float64]:
+    """Return the CPU and the wall clock, in seconds."""
+    return np.array([time.process_time(), time.perf_counter()])
+
+
+def _bare(
+    model: Model,
+    plane: NDArray[np.uint8],
+    limits: IntensityLimits,
+    regions: list[tuple[slice, slice]],
+    precision: torch.dtype,
+    cores: bool,
+) -> NDArray[np.float64]:
+    """Return the time, CPU and wall, of nothing but the network, on whole windows or on what their cores depend on."""
     net = prepared(model.net, torch.device("cpu"), precision)
     taken = torch.float32 if precision == torch.int8 else precision
     margin, step = halo(model.config), 2**model.config.depth
-    total = 0.0
+    total = np.zeros(2)
     with torch.inference_mode():
         for rows, columns in regions:
             box = Box(rows.start, rows.stop, columns.start, columns.stop)
-            window, _ = read_window(plane, box, margin=margin, step=step, limits=limits)
+            window, core = read_window(plane, box, margin=margin, step=step, limits=limits)
             images = torch.from_numpy(window)[None].to(taken).contiguous(memory_format=torch.channels_last)
-            start = time.process_time()
-            net(images)
-            total += time.process_time() - start
+            start = _now()
+            net(images, core if cores else None)
+            total += _now() - start
     return total
 
 

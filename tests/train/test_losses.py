@@ -88,3 +88,27 @@ def test_edge_loss_is_the_same_in_a_mirror(targets: torch.Tensor) -> None:
     image, logits = torch.randn(1, 1, 8, 8), torch.randn(1, 2, 8, 8)
     for dims in ([2], [3], [2, 3]):
         assert torch.allclose(edge_loss(logits.flip(dims), image.flip(dims)), edge_loss(logits, image))
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(2, 1), (4, 3)])
+def test_edge_loss_and_its_slope_are_those_of_the_formula(classes: int, channels: int) -> None:
+    torch.manual_seed(classes)
+    images = torch.randn(3, channels, 12, 10)
+    logits = torch.randn(3, classes, 12, 10).contiguous(memory_format=torch.channels_last).requires_grad_()
+    (ours,) = torch.autograd.grad(3 * edge_loss(logits, images), logits)
+    probabilities, terms = logits.softmax(dim=1), []
+    for distance in (1, 2, 4):
+        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            pairs = []
+            for x in (images, probabilities):
+                moved = x.roll((-down * distance, -right * distance), (2, 3))
+                rows = slice(0, 12 - down * distance)
+                columns = slice(distance, None) if right < 0 else slice(0, 10 - right * distance)
+                pairs.append((x[:, :, rows, columns], moved[:, :, rows, columns]))
+            (grey, other), (here, there) = pairs
+            difference = (grey - other).square().mean(dim=1)
+            usual = difference.mean(dim=(1, 2), keepdim=True)
+            terms.append((torch.exp(-difference / (2 * usual)) * (1 - (here * there).sum(dim=1))).mean())
+    theirs = 3 * torch.stack(terms).mean()
+    torch.testing.assert_close(3 * edge_loss(logits, images), theirs)
+    torch.testing.assert_close(ours, torch.autograd.grad(theirs, logits)[0])

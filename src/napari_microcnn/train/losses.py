@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,7 @@ def segmentation_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = 
     Tensor
         Scalar; 0 (with a gradient) where nothing is annotated.
     """
+    logits = logits.contiguous()  # with the classes apart, like the targets: mixed orders take twice as long
     numbers = torch.arange(logits.shape[1], device=logits.device)
     wanted = (targets[:, None] == numbers[:, None, None]).to(logits.dtype)  # (N, K, H, W), 0 where nothing is annotated
     occurring = summed(wanted.sum(dim=_ALL_BUT_CLASSES))
@@ -87,19 +90,52 @@ def edge_loss(logits: Tensor, images: Tensor) -> Tensor:
     Tensor
         Scalar between 0 and 1.
     """
-    _, powers, total = _powers(logits)
-    probabilities = powers / total
-    terms = []
-    for distance in (1, 2, 4):
-        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-            step = (down * distance, right * distance)
-            here, there = _pairs(images, *step)
-            difference = (here - there).square().mean(dim=1)
-            usual = difference.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
-            alike = torch.exp(-difference / (2 * usual))
+    _, powers, total = _powers(logits.contiguous())
+    value: Tensor = _Disagreement.apply(powers / total, images)  # type: ignore[no-untyped-call]
+    return value
+
+
+_NEIGHBOURS = [
+    (down * distance, right * distance)
+    for distance in (1, 2, 4)
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1))
+]  # fmt: skip
+
+
+class _Disagreement(torch.autograd.Function):
+    """How far neighbours that look alike have other classes, (N, K, H, W) probabilities and (N, C, H, W) images.
+
+    The sum over pairs of ``alike * (1 - here * there)`` has the slope ``-alike * there`` in one pixel of a pair and
+    ``-alike * here`` in the other, and is itself known from that: a third of the time of a recorded computation.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, probabilities: Tensor, images: Tensor) -> Tensor:
+        slope = torch.zeros_like(probabilities)
+        value = probabilities.new_zeros(())
+        for step in _NEIGHBOURS:
+            alike = _likeness(images, *step)
+            alike = alike.div_(alike.numel() * len(_NEIGHBOURS))[:, None]
+            value += alike.sum()
             here, there = _pairs(probabilities, *step)
-            terms.append((alike * (1 - (here * there).sum(dim=1))).mean())
-    return torch.stack(terms).mean()
+            slope_here, slope_there = _pairs(slope, *step)
+            slope_here.addcmul_(there, alike, value=-1)
+            slope_there.addcmul_(here, alike, value=-1)
+        ctx.save_for_backward(slope)
+        return value + torch.dot(probabilities.flatten(), slope.flatten()) / 2
+
+    @staticmethod
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return factor * ctx.saved_tensors[0], None
+
+
+def _likeness(images: Tensor, down: int, right: int) -> Tensor:
+    """Return (N, H, W), how far pixels look like those so far away: 1 for the same, less for other grey values."""
+    here, there = _pairs(images, down, right)
+    difference = (here - there).square_()
+    difference = difference[:, 0] if difference.shape[1] == 1 else difference.mean(dim=1)
+    usual = difference.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+    return difference.div_(-2 * usual).exp_()
 
 
 def _pairs(x: Tensor, down: int, right: int) -> tuple[Tensor, Tensor]:

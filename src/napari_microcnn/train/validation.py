@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_microcnn.data import IGNORE
 from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.patches import Source, crop
+from napari_microcnn.device import fast_bfloat16
 from napari_microcnn.events import EpochDone
-from napari_microcnn.nets import UNet
+from napari_microcnn.nets import UNet, prepared
 from napari_microcnn.train.losses import segmentation_loss
 from napari_microcnn.train.metrics import LEAST_UNITS, ConfusionMatrix, bootstrap_spread
 
@@ -106,14 +107,16 @@ class Validator:
     @torch.inference_mode()
     def __call__(self, net: UNet) -> tuple[float, float]:
         """Return the loss and the mean IoU of a network in inference mode, with the overview where that is better."""
-        alone, together = _Marks(net.config.classes, self._units), _Marks(net.config.classes, self._units)
+        classes, device = net.config.classes, self._images.device
+        alone, together = _Marks(classes, self._units), _Marks(classes, self._units)
         surroundings = self._surroundings if self.tries_overview else None
+        seeing = prepared(net, device, torch.bfloat16 if fast_bfloat16(device) else torch.float32)
         for start in range(0, len(self._images), _BATCH):
             part = slice(start, start + _BATCH)
-            truth, logits = self._targets[part].long(), _logits(net, self._images[part])
+            truth, logits = self._targets[part].long(), _logits(seeing, self._images[part])
             alone.add(part, logits, truth)
             if surroundings is not None:
-                together.add(part, _corrected(logits, _logits(net, surroundings[part])), truth)
+                together.add(part, _corrected(logits, _logits(seeing, surroundings[part])), truth)
         if surroundings is not None and self._decides:
             gain = together.mean_iou() - alone.mean_iou()
             self._gain = gain if not self._trials else 0.8 * self._gain + 0.2 * gain
@@ -148,9 +151,10 @@ class _Marks:
         return bootstrap_spread(np.stack([piece.counts.numpy() for piece in self._pieces]))
 
 
-def _logits(net: UNet, images: Tensor) -> Tensor:
-    logits: Tensor = net(images.contiguous(memory_format=torch.channels_last))
-    return logits.float()
+def _logits(net: nn.Module, images: Tensor) -> Tensor:
+    taken = images.to(next(net.parameters()).dtype, memory_format=torch.channels_last)
+    logits: Tensor = net(taken)
+    return logits.to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def _corrected(logits: Tensor, surroundings: Tensor) -> Tensor:
