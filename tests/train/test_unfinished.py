@@ -21,6 +21,7 @@ from napari_microcnn.models import Model, load_model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train import Lesson, LoopSettings, classifier, segmentation_loss, segmenter, train_loop
 from napari_microcnn.train.classifier import train_classifier
+from napari_microcnn.train.loop import Training
 from napari_microcnn.train.particles import train_on_particles
 from napari_microcnn.train.segmenter import train_segmenter
 from napari_microcnn.train.synthetic import train_on_synthetic
@@ -161,7 +162,17 @@ def test_a_segmenter_goes_on(monkeypatch: pytest.MonkeyPatch, epoch: int) -> Non
     classes = [ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (1, 2)]
     small = TrainConfig(minutes=None, epochs=8, init=None, patch=32, batch=2, width=2, depth=1, device="cpu")
     begun = stopped_at(train_segmenter(data, classes, small), epoch)
+    assert begun.model.provenance["class_factors"] != [1.0, 1.0]
+    starts: list[torch.Tensor] = []
+    go_on = Training.go_on
+    monkeypatch.setattr(
+        Training,
+        "go_on",
+        lambda training, *told: (starts.append(training.net.head.bias.clone()), go_on(training, *told)),
+    )
     events = list(train_segmenter(data, classes, small, interrupted=begun))
+    right = torch.tensor(begun.model.provenance["class_factors"]).log()
+    assert torch.allclose(starts[0] + right, begun.model.net.head.bias)  # frequencies are no part of learning
     epochs = epochs_of(events)
     assert [event.epoch for event in epochs] == list(range(begun.reached.epoch + 1, 9))
     assert epochs[0].settling == begun.reached.settling == (epoch == 6)

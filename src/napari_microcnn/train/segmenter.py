@@ -23,6 +23,7 @@ from napari_microcnn.train.lessons import Teacher
 from napari_microcnn.train.live import LiveTeaching
 from napari_microcnn.train.loop import LoopSettings, Training, train_loop
 from napari_microcnn.train.preparation import check_classes, prepare
+from napari_microcnn.train.prevalence import FACTORS, as_learnt
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.processes import count
 from napari_microcnn.train.start import initialised, resumed
@@ -106,6 +107,7 @@ def train_segmenter(
     lesson = teacher(prepared, classes, net)
     if interrupted is not None:
         teacher.validator.recall(interrupted.model)
+        as_learnt(net, interrupted.model.provenance.get(FACTORS, [1.0]))
         rng.random(interrupted.reached.epoch)  # the same is held out, but other patches are learnt than at first
     between: Callable[[Training], Iterator[Event]] | None = None
     if shown is not None:
