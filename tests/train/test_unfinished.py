@@ -191,6 +191,8 @@ def test_a_classifier_goes_on(pictures: Callable[..., Collection], monkeypatch: 
     events = list(train_classifier(pictures(), small, interrupted=begun))
     assert [event.epoch for event in epochs_of(events)] == list(range(begun.reached.epoch + 1, 7))
     assert all(event.reached is None for event in epochs_of(events) if event.settling)
+    over = replace(begun, reached=replace(begun.reached, epoch=6))
+    assert result_of(train_classifier(pictures(), small, interrupted=over)).sha256 == begun.model.sha256
 
 
 @pytest.mark.parametrize("train", [train_on_synthetic, train_on_particles])

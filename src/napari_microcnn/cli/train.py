@@ -150,7 +150,7 @@ def train_and_save(
     except KeyboardInterrupt:
         if best.model is not None:
             path = _save(best.marked(best.model), output)
-            more = "; the same command goes on with the training" if unfinished is not None else ""
+            more = "; the same command goes on with the training" if unfinished and unfinished.path.is_file() else ""
             say(f"The best model so far (epoch {best.epoch}, {best.score}) is in {path}{more}.")
         else:
             say("No epoch was finished, so there is no model to keep.")

@@ -99,7 +99,7 @@ def train_classifier(
     )
     # The loop knows of a network only that it can be trained and judged.
     loop = train_loop(cast(Any, start.net), teacher.lesson, settings, teacher.between, interrupted)
-    best = yield from _told(loop, teacher, checkpoint)
+    best = yield from _told(loop, teacher, checkpoint, interrupted.model if interrupted else None)
     yield Finished(best)
 
 
@@ -222,10 +222,9 @@ def _draft(
 
 
 def _told(
-    loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None
+    loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None, best: Classifier | None
 ) -> Generator[Event, None, Classifier]:
-    """Pass the events on as those of a classifier, and write the best ones."""
-    best: Classifier | None = None
+    """Pass the events on as those of a classifier, and write the best ones; returns the last, or the one from before."""
     with closing(loop):
         for event in loop:
             if not isinstance(event, EpochDone):
