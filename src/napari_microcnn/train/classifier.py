@@ -224,7 +224,7 @@ def _draft(
 def _told(
     loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None, best: Classifier | None
 ) -> Generator[Event, None, Classifier]:
-    """Pass the events on as those of a classifier, and write the best ones; returns the last, or the one from before."""
+    """Pass the events on as those of a classifier, and write the best ones; returns the last or that from before."""
     with closing(loop):
         for event in loop:
             if not isinstance(event, EpochDone):
