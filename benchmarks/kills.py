@@ -203,7 +203,7 @@ def _bytes(path: Path) -> np.ndarray[Any, Any]:
 def _maps(path: Path) -> np.ndarray[Any, Any]:
     """Return the class map and the labels of an OME-Zarr."""
     classes, labels = open_multiscale(path)
-    return np.stack([np.asarray(image[...], np.int64) for image in (classes, *labels.values())])
+    return np.stack([np.asarray(image[:, :], np.int64) for image in (classes, *labels.values())])
 
 
 def _hashes(folder: Path) -> dict[Path, str]:

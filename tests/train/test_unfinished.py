@@ -139,7 +139,7 @@ def test_what_was_in_doubt_still_is(model: Model) -> None:
 def test_the_time_that_was_spent_counts(model: Model) -> None:
     assert epochs_of(loop([0.9] * 9, Interrupted(model, replace(REACHED, epoch=10), ""))) == []
     left = loop([0.9] * 9, Interrupted(model, replace(REACHED, epoch=5, seconds=500.0), ""))[0].seconds_left  # type: ignore[attr-defined]
-    assert left == pytest.approx(500 * (10 / 5.1 - 1), rel=0.01)
+    assert left == pytest.approx(500 * (20 / 11 - 1), rel=0.01)  # 11 of 20 steps
 
 
 def test_what_was_learnt_already_judges_nothing_any_more(model: Model) -> None:

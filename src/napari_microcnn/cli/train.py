@@ -192,7 +192,7 @@ class _Best:
             say(f"The best model could not be saved: {error} Training goes on.")
             self._keeps = False
 
-    def marked(self, model: AnyModel) -> AnyModel:
+    def marked(self, model: Model | Classifier) -> Model | Classifier:
         """Return a model that tells of interruptions."""
         return model if self._unfinished is None else self._unfinished.marked(model)
 

@@ -19,7 +19,7 @@ from napari_microcnn.models import Classifier, Model, ModelError, open_model, sa
 
 AnyModel = TypeVar("AnyModel", Model, Classifier)
 
-_KEY, _ROWS = "unfinished", 1024
+_KEY, _MARK, _ROWS = "unfinished", "interrupted_after_epochs", 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Unfinished:
             return
         about = {key: value for key, value in model.provenance.items() if key != _KEY}
         self.interrupted = Interrupted(replace(model, provenance=about), reached, str(told.get("score")))
-        self._epochs = [*told.get("interrupted_after_epochs", []), reached.epoch]
+        self._epochs = [*told.get(_MARK, []), reached.epoch]
         self.notice = (
             f"Going on from epoch {reached.epoch} of an interrupted training; delete {self.path} to begin anew."
         )
@@ -91,7 +91,7 @@ class Unfinished:
         """From which epoch the training goes on; 0 if it begins."""
         return self._epochs[-1] if self._epochs else 0
 
-    def save(self, model: AnyModel, reached: Reached, score: str) -> None:
+    def save(self, model: Model | Classifier, reached: Reached, score: str) -> None:
         """Write the best model so far.
 
         Raises
@@ -99,16 +99,15 @@ class Unfinished:
         ValueError
             If it cannot be written.
         """
-        told = {"training": self._training, "reached": asdict(reached), "score": score}
-        told["interrupted_after_epochs"] = self._epochs
+        told = {"training": self._training, "reached": asdict(reached), "score": score, _MARK: self._epochs}
         about = {**model.provenance, _KEY: told}
         save_any(replace(model, provenance=about), self.path)
 
-    def marked(self, model: AnyModel) -> AnyModel:
+    def marked(self, model: Model | Classifier) -> Model | Classifier:
         """Return a model that says after which epochs its training was interrupted: it cannot be repeated exactly."""
         if not self._epochs:
             return model
-        return replace(model, provenance={**model.provenance, "interrupted_after_epochs": self._epochs})
+        return replace(model, provenance={**model.provenance, _MARK: self._epochs})
 
     def remove(self) -> None:
         """Remove the file; the model is in its place."""
