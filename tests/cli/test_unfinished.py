@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from napari_microcnn.cli import main
+from napari_microcnn.events import EpochDone
 from napari_microcnn.models import load_model, save_model
+from napari_microcnn.train.loop import Training
 
 _CODE = "import sys; from napari_microcnn.cli import main; sys.exit(main(sys.argv[1:]))"
 TINY = "--init none --width 2 --depth 1 --patch 16 --batch 2 --device cpu".split()
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 
 
 def words(folder: Path, *more: str) -> list[str]:
@@ -35,6 +35,7 @@ def killed(command: list[str], unfinished: Path) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_killed_and_started_again(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     final, unfinished = pictures / "m.safetensors", pictures / "m.unfinished.safetensors"
     save_model(load_model(model), final)  # of an earlier training
@@ -53,43 +54,41 @@ def test_killed_and_started_again(pictures: Path, model: Path, capsys: pytest.Ca
     assert "unfinished" not in found.provenance
 
 
-def test_another_training_does_not_go_on_with_it(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    killed(words(pictures, "--epochs", "30"), pictures / "m.unfinished.safetensors")
-    assert main(words(pictures, "--epochs", "1", "--seed", "1")) == 0
-    assert "is of another training and will be replaced" in capsys.readouterr().err
-    assert "interrupted_after_epochs" not in load_model(pictures / "m.safetensors").provenance
-    assert not (pictures / "m.unfinished.safetensors").exists()
+def interrupted(monkeypatch: pytest.MonkeyPatch, command: list[str], epoch: int) -> None:
+    """Run a training that is interrupted, as by Ctrl-C, at the end of an epoch."""
+    judge = Training.judge
+
+    def stop(training: Training, loss: float) -> EpochDone:
+        if training.epoch >= epoch:
+            raise KeyboardInterrupt
+        return judge(training, loss)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Training, "judge", stop)
+        assert main(command) == 130
 
 
 def test_an_interrupted_one_leaves_its_model_and_goes_on(
     pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after Ctrl-C, twice: the second time before anything was better."""
-    from napari_microcnn.train import loop
-
-    judge = loop.Training.judge
-
-    def interrupted(training: loop.Training, loss: float) -> object:
-        if training.epoch == 3:
-            raise KeyboardInterrupt
-        return judge(training, loss)
-
-    monkeypatch.setattr(loop.Training, "judge", interrupted)
-    command = words(pictures, "--epochs", "4")
-    assert main(command) == 130
-    told = capsys.readouterr().err
-    assert "is in" in told
-    assert "the same command goes on with the training" in told
-    kept = load_model(pictures / "m.safetensors")
-    (pictures / "m.safetensors").unlink()
-    monkeypatch.setattr(loop.Training, "judge", _stop)
-    assert main(command) == 130
-    assert load_model(pictures / "m.safetensors").sha256 == kept.sha256
-    monkeypatch.undo()
+    """Twice: the second time before anything was better."""
+    command, final = words(pictures, "--epochs", "4"), pictures / "m.safetensors"
+    interrupted(monkeypatch, command, 3)
+    assert "; the same command goes on with the training" in capsys.readouterr().err
+    kept = load_model(final).sha256
+    final.unlink()
+    interrupted(monkeypatch, command, 1)
+    assert load_model(final).sha256 == kept
     assert main(command) == 0
     assert "Going on from epoch" in capsys.readouterr().err
     assert not (pictures / "m.unfinished.safetensors").exists()
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
+def test_another_training_does_not_go_on_with_it(
+    pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(monkeypatch, words(pictures, "--epochs", "4"), 2)
+    assert main(words(pictures, "--epochs", "1", "--seed", "1")) == 0
+    assert "is of another training and will be replaced" in capsys.readouterr().err
+    assert "interrupted_after_epochs" not in load_model(pictures / "m.safetensors").provenance
+    assert not (pictures / "m.unfinished.safetensors").exists()
