@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -37,16 +36,16 @@ class LimitedDisk:
         self._place.mkdir(exist_ok=True)
         self.free()
         if options.endswith("k"):
-            _limit(int(options.removeprefix("size=").removesuffix("k")) << 10)
+            _limit(int(options.removeprefix("size=").removesuffix("k")) << 6)  # of each file, one of many on a disk
             elsewhere = tempfile.mkdtemp  # is on another disk
             self._patches.setattr(tempfile, "mkdtemp", lambda **words: (_limit(None), elsewhere(**words))[1])
         elif options == "ro":
             self._place.chmod(0o555)
             if os.access(self._place, os.W_OK):  # as for an administrator, who may do all
-                self._patches.setattr(Path, "touch", self._refuse)
+                self._patches.setattr(Path, "touch", lambda path, **_: self._refuse(path))
         return self._place
 
-    def _refuse(self, path: Path, **_: Any) -> None:
+    def _refuse(self, path: Path) -> None:
         assert self._place in path.parents
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 

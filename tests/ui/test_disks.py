@@ -55,7 +55,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     place.mkdir()
 
     def resize(options: str) -> Path:
-        size = int(options.removeprefix("size=")[:-1]) << {"k": 10, "m": 20}[options[-1]]
+        size = int(options.removeprefix("size=")[:-1]) << {"k": 6, "m": 20}[options[-1]]  # of each file, one of many
         monkeypatch.setattr(
             jobs, "start", lambda job, **words: start(partial(fake_jobs.with_little_room, size, job), **words)
         )
