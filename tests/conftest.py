@@ -24,7 +24,7 @@ def _same_every_time() -> None:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+def mounted_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Return a function that mounts a disk, or changes the options of the one that is there."""
     place = tmp_path / "disk"
 

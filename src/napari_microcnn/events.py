@@ -87,6 +87,31 @@ class BatchDone(Event):
     seconds_left: float | None = None
 
 
+@dataclass(frozen=True)
+class Reached:
+    """Where a training was when it had its best model, from which another one can go on.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that were learnt.
+    seconds : float
+        What they took.
+    score : tuple of float
+        Score and negative validation loss that a better model must exceed.
+    doubt : float
+        By how much less a later score may be, because so little says nothing.
+    settling : bool
+        Whether what was held out is learnt too, so that nothing can judge the model any more.
+    """
+
+    epoch: int
+    seconds: float
+    score: tuple[float, float]
+    doubt: float
+    settling: bool
+
+
 @dataclass(frozen=True, eq=False)
 class EpochDone(Event):
     """One epoch with its validation.
@@ -108,6 +133,8 @@ class EpochDone(Event):
         too little of it to tell.
     settling : bool
         Whether what was held out is learnt too by now: validation loss and IoU are those from before.
+    reached : Reached or None
+        From where another training can go on with `model`.
     """
 
     epoch: int
@@ -118,6 +145,7 @@ class EpochDone(Event):
     seconds_left: float | None = None
     iou_spread: float | None = None
     settling: bool = False
+    reached: Reached | None = None
 
     @property
     def best(self) -> bool:
@@ -150,6 +178,8 @@ class ClassifierEpoch(Event):
         Estimate for the whole training.
     settling : bool
         Whether what was held out is learnt too by now: loss and predictions are those from before.
+    reached : Reached or None
+        From where another training can go on with `model`; None while settling.
     """
 
     epoch: int
@@ -160,6 +190,7 @@ class ClassifierEpoch(Event):
     model: Classifier | None = None
     seconds_left: float | None = None
     settling: bool = False
+    reached: Reached | None = None
 
     @property
     def best(self) -> bool:

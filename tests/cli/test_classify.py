@@ -99,13 +99,14 @@ def test_predict_writes_a_table_and_maps(
 def test_control_c_keeps_the_best_classifier(folders: Path, tmp_path: Path) -> None:
     """The real thing: Ctrl-C once a best classifier was written, exit code 130 and a model that opens."""
     model = tmp_path / "kept.safetensors"
+    unfinished = tmp_path / "kept.unfinished.safetensors"
     words = ["classify", "train", str(folders), "-o", str(model), *TINY, "--epochs", "100000"]
     program = _MAIN
     command = [sys.executable, "-c", program, *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         start = time.monotonic()
-        while not model.exists() and process.poll() is None and time.monotonic() - start < 100:
+        while not unfinished.exists() and process.poll() is None and time.monotonic() - start < 100:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)

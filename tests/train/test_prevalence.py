@@ -10,7 +10,7 @@ from napari_microcnn.config import UNetConfig
 from napari_microcnn.data import intensity_limits
 from napari_microcnn.data.patches import Source
 from napari_microcnn.nets import UNet
-from napari_microcnn.train.prevalence import SQUARES, Prevalence, prior_factors
+from napari_microcnn.train.prevalence import SQUARES, Prevalence, as_learnt, prior_factors
 
 
 def test_priors_of_calibrated_answers_are_found() -> None:
@@ -51,6 +51,8 @@ def test_a_network_is_followed_and_its_copy_set_right() -> None:
     right = prevalence.set_right(net)
     assert torch.equal(net.head.bias, before)
     assert torch.allclose(right.head.bias, before + torch.log(torch.from_numpy(factors)))
+    as_learnt(right, factors.tolist())
+    assert torch.allclose(right.head.bias, before)
     with torch.no_grad():
         net.head.bias += torch.tensor([5.0, -5.0])
     for _ in range(SQUARES):  # what was seen before the change is forgotten in time

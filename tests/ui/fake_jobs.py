@@ -89,3 +89,22 @@ def listen(changes: Callable[[], list[Any]]) -> Iterator[Event]:
         heard += changes()
         yield Alive()
     yield Finished(heard)
+
+
+def with_little_room(size: int, job: Callable[..., Iterator[Event]], **words: Any) -> Iterator[Event]:
+    """Run a job that may write no larger files, but in the folder for temporary ones, which is on another disk."""
+    import resource
+    import tempfile
+
+    def limit(most: int | None) -> None:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+
+    elsewhere = tempfile.mkdtemp
+    tempfile.mkdtemp = lambda **options: (limit(None), elsewhere(**options))[1]  # type: ignore[assignment]
+    limit(size)
+    try:
+        yield from job(**words)
+    finally:
+        limit(None)
+        tempfile.mkdtemp = elsewhere

@@ -69,6 +69,7 @@ def train(
     from napari_microcnn.train.classifier import train_classifier
     from napari_microcnn.train.cross_validation import CrossValidation, cross_validate
     from napari_microcnn.train.processes import check_alone
+    from napari_microcnn.train.unfinished import Unfinished, training_id
 
     check_alone()
     crossed: CrossValidation | None = None
@@ -76,8 +77,14 @@ def train(
         crossed = follow(cross_validate(collection, settings, folds), "Cross-validation")
         typer.echo(f"{folds} folds: {crossed}")
     told = _Told()
-    model = train_and_save(train_classifier(collection, settings, checkpoint=output), output, told.take)
+    shaping = settings.model_dump(exclude={"device"})
+    training = training_id("classify train", shaping, collection.classes, data=collection.images)
+    unfinished = Unfinished(output, training)
+    job = train_classifier(collection, settings, interrupted=unfinished.interrupted)
+    model = train_and_save(job, output, unfinished, told.take)
     judged = crossed.predictions if crossed is not None else told.predictions
+    if report is not None and judged is None:
+        say("No epoch after the interruption was better, so there are no new predictions to report.")
     if report is not None and judged is not None:
         about: dict[str, Any] = {"model": model.info(), "judged_on": "the images held out"}
         if crossed is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_microcnn.data.annotations import Annotated as AnnotatedImage
     from napari_microcnn.events import Job
     from napari_microcnn.models import Classifier, Model
+    from napari_microcnn.train.unfinished import Unfinished
 
 AnyModel = TypeVar("AnyModel", "Model", "Classifier")
 
@@ -62,14 +63,20 @@ def train(
     classes = classes_of(data, settings.dense, names.split(",") if names else [])
 
     from napari_microcnn.models import load_model
-    from napari_microcnn.train.processes import group
+    from napari_microcnn.train.processes import check_agreed, group
     from napari_microcnn.train.segmenter import train_segmenter
+    from napari_microcnn.train.unfinished import Unfinished, training_id
 
     before = load_model(resume) if resume else None
+    training = training_id(
+        "train", settings.model_dump(exclude={"device"}), classes, before and before.sha256, data=data
+    )
     with group() as first:
-        job = train_segmenter(data, classes, settings, checkpoint=output if first else None, resume=before)
+        unfinished = Unfinished(output, training)
+        check_agreed(unfinished.epoch)
+        job = train_segmenter(data, classes, settings, resume=before, interrupted=unfinished.interrupted)
         if first:
-            train_and_save(job, output)
+            train_and_save(job, output, unfinished)
         else:
             result_of(job)
 
@@ -94,11 +101,14 @@ def train_synthetic(
     from napari_microcnn.train.particles import train_on_particles
     from napari_microcnn.train.processes import check_alone
     from napari_microcnn.train.synthetic import train_on_synthetic
+    from napari_microcnn.train.unfinished import Unfinished, training_id
 
     check_alone()
     before = load_model(start) if start else None
     teach = train_on_particles if world == "particles" else train_on_synthetic
-    train_and_save(teach(settings, checkpoint=output, start=before), output)
+    shaping = settings.model_dump(exclude={"device", "workers"})
+    unfinished = Unfinished(output, training_id("train-synthetic", world, shaping, before and before.sha256))
+    train_and_save(teach(settings, start=before, interrupted=unfinished.interrupted), output, unfinished)
 
 
 def check_output(output: Path) -> None:
@@ -116,38 +126,81 @@ def check_output(output: Path) -> None:
     make_folder(output.parent)
 
 
-def train_and_save(job: Job[AnyModel], output: Path, on_event: Callable[[Event], None] | None = None) -> AnyModel:
+def train_and_save(
+    job: Job[AnyModel],
+    output: Path,
+    unfinished: Unfinished | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> AnyModel:
     """Run a training and save its model; after an interruption save the best one that was reached.
 
     Parameters
     ----------
     job : Job
     output : Path
+    unfinished : Unfinished, optional
+        Keeps the best model so far while the training runs, so that a killed one can go on; `job` must go on from
+        what it found.
     on_event : callable, optional
         Called with every event.
     """
-    best: list[EpochDone | ClassifierEpoch] = []
-
-    def keep(event: Event) -> None:
-        if isinstance(event, EpochDone | ClassifierEpoch) and event.best:
-            best[:] = [event]
-        if on_event is not None:
-            on_event(event)
-
+    best = _Best(unfinished, on_event)
     try:
-        model: AnyModel = follow(job, "Training", keep)
+        model: AnyModel = follow(job, "Training", best.take)
     except KeyboardInterrupt:
-        if best and best[0].model is not None:
-            path = _save(best[0].model, output)
-            say(f"The best model so far (epoch {best[0].epoch}, {_score(best[0])}) is in {path}.")
+        if best.model is not None:
+            path = _save(best.marked(best.model), output)
+            more = "; the same command goes on with the training" if unfinished and unfinished.path.is_file() else ""
+            say(f"The best model so far (epoch {best.epoch}, {best.score}) is in {path}{more}.")
         else:
             say("No epoch was finished, so there is no model to keep.")
         raise
-    path = _save(model, output)
-    held = "held-out annotation" if best and isinstance(best[0], EpochDone) else "the images held out"
-    score = f", {_score(best[0])} on {held} (epoch {best[0].epoch})" if best else ""
+    path = _save(best.marked(model), output)
+    if unfinished is not None:
+        unfinished.remove()
+    score = f", {best.score} on {_held_out(model)} (epoch {best.epoch})" if best.model is not None else ""
     typer.echo(f"{path}: {', '.join(entry.name for entry in model.classes)}{score}")
     return model
+
+
+class _Best:
+    """The best model so far, which is also kept in a file as long as the training is unfinished."""
+
+    def __init__(self, unfinished: Unfinished | None, on_event: Callable[[Event], None] | None) -> None:
+        self._unfinished, self._on_event, self._keeps = unfinished, on_event, unfinished is not None
+        self.model: Model | Classifier | None = None
+        self.epoch, self.score = 0, ""
+        if unfinished is not None and unfinished.notice:
+            say(unfinished.notice)
+        if unfinished is not None and (before := unfinished.interrupted) is not None:
+            self.model, self.epoch, self.score = before.model, before.reached.epoch, before.score
+
+    def take(self, event: Event) -> None:
+        """Take in what the training tells."""
+        if isinstance(event, EpochDone | ClassifierEpoch) and event.model is not None:
+            self.model, self.epoch, self.score = event.model, event.epoch, _score(event)
+            self._keep(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _keep(self, event: EpochDone | ClassifierEpoch) -> None:
+        if self._unfinished is None or not self._keeps or event.model is None or event.reached is None:
+            return
+        try:
+            self._unfinished.save(event.model, event.reached, self.score)
+        except ValueError as error:  # a full disk must not end a training that is going well
+            say(f"The best model could not be saved: {error} Training goes on.")
+            self._keeps = False
+
+    def marked(self, model: Model | Classifier) -> Model | Classifier:
+        """Return a model that tells of interruptions."""
+        return model if self._unfinished is None else self._unfinished.marked(model)
+
+
+def _held_out(model: Model | Classifier) -> str:
+    from napari_microcnn.models import Model
+
+    return "held-out annotation" if isinstance(model, Model) else "the images held out"
 
 
 def _score(epoch: EpochDone | ClassifierEpoch) -> str:
@@ -162,17 +215,13 @@ def _save(model: Model | Classifier, output: Path) -> Path:
     ValueError
         If the model is not where it should be; tells where it is.
     """
-    from napari_microcnn.models import Model, save_classifier, save_model
+    from napari_microcnn.train.unfinished import save_any
 
     named = replace(model, name=output.stem)
-
-    def save(path: Path) -> Path:
-        return save_model(named, path) if isinstance(named, Model) else save_classifier(named, path)
-
     try:
-        return save(output)
+        return save_any(named, output)
     except ValueError as error:
-        rescued = save(Path(tempfile.mkdtemp(prefix="napari-microcnn-")) / output.name)
+        rescued = save_any(named, Path(tempfile.mkdtemp(prefix="napari-microcnn-")) / output.name)
         raise ValueError(f"{error} The model is in {rescued} instead; move it to where you want it.") from error
 
 

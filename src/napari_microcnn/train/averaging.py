@@ -48,6 +48,10 @@ class Average:
             if not fraction:
                 mean.copy_(value)
 
+    def remember(self, steps: int) -> None:
+        """Let the average be as long as after so many steps: the weights that it started with count."""
+        self._steps = steps
+
     def forget(self) -> None:
         """Let the average be short again: after a change the weights before it count less."""
         self._steps = min(self._steps, 10)

@@ -25,6 +25,7 @@ from napari_microcnn.models import Classifier, save_classifier
 from napari_microcnn.train.looks import ImageValidator, Looks, choose_looks, endless_batches
 from napari_microcnn.train.loop import Lesson, LoopSettings, Training, train_loop
 from napari_microcnn.train.transfer import Start, started
+from napari_microcnn.train.unfinished import Interrupted
 
 STEPS_PER_EPOCH = 10
 _PATIENT_EPOCHS = 5
@@ -37,6 +38,7 @@ def train_classifier(
     *,
     held_out: NDArray[np.bool_] | None = None,
     checkpoint: Path | None = None,
+    interrupted: Interrupted[Classifier] | None = None,
 ) -> Job[Classifier]:
     """Teach a network to tell images apart.
 
@@ -53,6 +55,8 @@ def train_classifier(
         Images to hold out instead of a choice at random; they are never learnt.
     checkpoint : Path, optional
         The best classifier so far is written here whenever it improves.
+    interrupted : Interrupted, optional
+        Go on where this training, of the same images and settings, was.
 
     Yields
     ------
@@ -80,6 +84,9 @@ def train_classifier(
         if message:
             yield Notice(message)
     torch.manual_seed(config.seed)  # dropout draws from torch's own generator
+    if interrupted is not None:
+        start.net.load_state_dict(interrupted.model.net.state_dict())
+        rng.random(interrupted.reached.epoch)  # the same is held out, but other windows are learnt than at first
     start.net.to(device)
     teacher = _Teacher(collection, config, looks, start, chosen, rng, device, final=held_out is not None)
     settings = LoopSettings(
@@ -91,8 +98,8 @@ def train_classifier(
         bfloat16=fast_bfloat16(device),
     )
     # The loop knows of a network only that it can be trained and judged.
-    loop = train_loop(cast(Any, start.net), teacher.lesson, settings, teacher.between)
-    best = yield from _told(loop, teacher, checkpoint)
+    loop = train_loop(cast(Any, start.net), teacher.lesson, settings, teacher.between, interrupted)
+    best = yield from _told(loop, teacher, checkpoint, interrupted.model if interrupted else None)
     yield Finished(best)
 
 
@@ -215,10 +222,9 @@ def _draft(
 
 
 def _told(
-    loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None
+    loop: Generator[Event, None, Any], teacher: _Teacher, checkpoint: Path | None, best: Classifier | None
 ) -> Generator[Event, None, Classifier]:
-    """Pass the events on as those of a classifier, and write the best ones."""
-    best: Classifier | None = None
+    """Pass the events on as those of a classifier, and write the best ones; returns the last or that from before."""
     with closing(loop):
         for event in loop:
             if not isinstance(event, EpochDone):
@@ -235,6 +241,7 @@ def _told(
                 model,
                 event.seconds_left,
                 event.settling,
+                None if event.settling else event.reached,  # the held-out predictions would be lost
             )
             if model is not None and checkpoint is not None:
                 try:

@@ -46,6 +46,11 @@ class Clock:
         if count() > 1:  # the clocks of several processes must not decide differently
             [self._agreed] = from_first([time.monotonic() - self._start])
 
+    def go_on(self, epochs: int, seconds: float) -> None:
+        """Count what an interrupted training had learnt."""
+        self._steps, self._start = epochs * self._per_epoch, self._start - seconds
+        self._agreed = seconds if count() > 1 else None
+
     def pause(self) -> None:
         """Stand still."""
         if self._paused_at is None:
@@ -59,7 +64,7 @@ class Clock:
 
     def learn_again(self) -> None:
         """Leave time for something new, and raise the learning rate for it."""
-        seconds = self._seconds()
+        seconds = self.seconds()
         self._again_at = (self._steps, seconds)
         if self._most_steps is not None:
             self._most_steps = max(self._most_steps, self._steps + self._most_again[0])
@@ -98,16 +103,17 @@ class Clock:
         progress = max(self._by_time(), self._by_epochs())
         if progress <= 0:
             return None
-        return max(0.0, self._seconds() * (1 / progress - 1))
+        return max(0.0, self.seconds() * (1 / progress - 1))
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """Return the time that was spent so far."""
         return (self._paused_at or time.monotonic()) - self._start if self._agreed is None else self._agreed
 
     def _progress(self) -> float:
         return min(1.0, self._by_epochs() if self._most_steps is not None else self._by_time())
 
     def _by_time(self) -> float:
-        return 0.0 if self._most_seconds is None else self._seconds() / self._most_seconds
+        return 0.0 if self._most_seconds is None else self.seconds() / self._most_seconds
 
     def _by_epochs(self) -> float:
         return 0.0 if self._most_steps is None else self._steps / self._most_steps
@@ -117,7 +123,7 @@ class Clock:
         steps, seconds = self._again_at or (0, 0.0)
         if self._most_steps is not None:
             return (self._steps - steps) / max(1, self._most_steps - steps)
-        return (self._seconds() - seconds) / max(1e-9, (self._most_seconds or 0.0) - seconds)
+        return (self.seconds() - seconds) / max(1e-9, (self._most_seconds or 0.0) - seconds)
 
 
 def _falling(highest: float, share: float) -> float:

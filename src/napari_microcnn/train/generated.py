@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from napari_microcnn.config import SyntheticTrainConfig
+from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train.loop import LoopSettings
+from napari_microcnn.train.unfinished import Interrupted
 
 STEPS_PER_EPOCH = 100
 _HELD_OUT, _FIRST_HELD_OUT = 32, 10_000_000
@@ -38,6 +40,11 @@ def loop_settings(config: SyntheticTrainConfig) -> LoopSettings:
 def seed_of(config: SyntheticTrainConfig, index: int) -> int:
     """Return the seed of picture number `index` of a run."""
     return (config.seed + 1) * 100_000_000 + index
+
+
+def pictures_before(config: SyntheticTrainConfig, interrupted: Interrupted[Model] | None) -> int:
+    """Return how many pictures an interrupted training had learnt, so that new ones follow."""
+    return 0 if interrupted is None else interrupted.reached.epoch * STEPS_PER_EPOCH * config.batch
 
 
 def off_centre(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

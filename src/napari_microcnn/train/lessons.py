@@ -25,7 +25,7 @@ from napari_microcnn.train.loop import Batches, Lesson
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, class_shares
 from napari_microcnn.train.presets import recipe_of
-from napari_microcnn.train.prevalence import Prevalence
+from napari_microcnn.train.prevalence import FACTORS, Prevalence
 from napari_microcnn.train.processes import averaged
 from napari_microcnn.train.validation import Validator
 
@@ -149,7 +149,8 @@ class Teacher:
 
 def _set_right(snapshot: Callable[[UNet], Model], prevalence: Prevalence, net: UNet) -> Model:
     prevalence.follow(net)
-    return snapshot(prevalence.set_right(net))
+    model = snapshot(prevalence.set_right(net))
+    return replace(model, provenance={**model.provenance, FACTORS: prevalence.factors().tolist()})
 
 
 def _loss(

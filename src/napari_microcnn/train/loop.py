@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from napari_microcnn.device import keep_memory, out_of_memory
-from napari_microcnn.events import BatchDone, EpochDone, Event
+from napari_microcnn.events import BatchDone, EpochDone, Event, Reached
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train import processes
 from napari_microcnn.train.averaging import Average
 from napari_microcnn.train.clock import Clock
+from napari_microcnn.train.unfinished import Interrupted
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
 Loss: TypeAlias = Callable[[Tensor, Any], Tensor]
@@ -136,6 +137,16 @@ class Training:
         stale = not self.settling and self.epoch - self._improved_at >= self.settings.patience
         return self.best is not None and (self.clock.over() or stale)
 
+    def go_on(self, best: Model, reached: Reached) -> None:
+        """Go on where an interrupted training was; the network has the weights of its best model."""
+        self.best, self.epoch, self._improved_at = best, reached.epoch, reached.epoch
+        self._best_score = self._last_score = reached.score
+        self._doubt = reached.doubt
+        self.clock.go_on(reached.epoch, reached.seconds)
+        self.averaged.remember(reached.epoch * self.settings.steps_per_epoch)
+        if reached.settling:
+            self._settle()
+
     def step(self) -> float:
         """Take one optimisation step and return its loss."""
         self.clock.step()
@@ -152,6 +163,7 @@ class Training:
             self._last_score = (iou, -validation_loss)
         take = self._take(self._last_score)
         self.best = self.lesson.snapshot(self.averaged.net) if take else self.best
+        score = self._last_score if self.settling else self._best_score
         event = EpochDone(
             self.epoch,
             loss,
@@ -160,11 +172,17 @@ class Training:
             self.best if take else None,
             self.clock.seconds_left(),
             settling=self.settling,
+            reached=Reached(self.epoch, self.clock.seconds(), score, self._doubt, self.settling) if take else None,
         )
-        if take and not self.settling and self.lesson.everything is not None and self.clock.share_over() >= SETTLE:
+        if take and not self.settling and self.clock.share_over() >= SETTLE:
+            self._settle()
+        return event
+
+    def _settle(self) -> None:
+        """Learn from everything from now on, if that is more."""
+        if self.lesson.everything is not None:
             self.lesson = replace(self.lesson, batches=self.lesson.everything())
             self.settling = True
-        return event
 
     def _take(self, score: tuple[float, float]) -> bool:
         """Return whether these weights are to be kept as the best."""
@@ -192,6 +210,7 @@ def train_loop(
     lesson: Lesson,
     settings: LoopSettings,
     between: Callable[[Training], Iterator[Event]] | None = None,
+    interrupted: Interrupted[Any] | None = None,
 ) -> Generator[Event, None, Model]:
     """Train a network; yields `BatchDone` and `EpochDone`, returns the best model.
 
@@ -206,15 +225,18 @@ def train_loop(
     between : callable, optional
         Called after every batch and after every validation; its events are passed on. It may
         change what the training learns from.
+    interrupted : Interrupted, optional
+        Training to go on with; `net` must have the weights of its model.
 
     Returns
     -------
     Model
-        The snapshot with the highest IoU, then the lowest validation loss; where there is doubt the
-        last one whose IoU is within it.
+        The snapshot with the highest IoU, then the lowest validation loss; in doubt the last one within it.
     """
     keep_memory()
     training = Training(net, lesson, settings)
+    if interrupted is not None:
+        training.go_on(interrupted.model, interrupted.reached)
     while training.best is None or not training.over:
         training.epoch += 1
         losses = []
@@ -250,8 +272,7 @@ def _optimise(
             raise ValueError(_too_little(net, images)) from error
         raise
     processes.sum_gradients(net)
-    gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    norm = torch.nn.utils.get_total_norm([one.grad for one in net.parameters() if one.grad is not None], foreach=True)
     if torch.isfinite(norm):  # one bad batch must not spoil the weights
         if norm > _LARGEST_GRADIENT:
             torch.nn.utils.clip_grads_with_norm_(net.parameters(), _LARGEST_GRADIENT, norm, foreach=True)

@@ -27,10 +27,12 @@ from napari_microcnn.train.generated import (
     loop_settings,
     off_centre,
     picture_loader,
+    pictures_before,
     seed_of,
 )
 from napari_microcnn.train.loop import Lesson, train_loop
 from napari_microcnn.train.losses import segmentation_loss
+from napari_microcnn.train.unfinished import Interrupted
 
 CLASSES = (
     ClassInfo(id=0, name="background", colour="#0072b2"),
@@ -39,7 +41,11 @@ CLASSES = (
 
 
 def train_on_particles(
-    config: SyntheticTrainConfig, *, checkpoint: Path | None = None, start: Model | None = None
+    config: SyntheticTrainConfig,
+    *,
+    checkpoint: Path | None = None,
+    start: Model | None = None,
+    interrupted: Interrupted[Model] | None = None,
 ) -> Job[Model]:
     """Train the model ``nanoparticles`` from nothing but random synthetic pictures.
 
@@ -51,6 +57,8 @@ def train_on_particles(
         File that gets the best weights so far.
     start : Model, optional
         Model of nanoparticles whose training goes on; `width` and `depth` are then its own.
+    interrupted : Interrupted, optional
+        Go on where this training with the same settings was.
 
     Yields
     ------
@@ -64,7 +72,7 @@ def train_on_particles(
     """
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
-    net = _network(config, start).to(device)
+    net = _network(config, interrupted.model if interrupted else start).to(device)
     before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
     held_out = HeldOut(particle_patch, config.patch, particle_loss, _parts)
 
@@ -77,8 +85,9 @@ def train_on_particles(
             save_model(model, checkpoint)
         return model
 
-    lesson = Lesson(_batches(config, device), particle_loss, held_out, snapshot)
-    best = yield from train_loop(net, lesson, loop_settings(config))
+    batches = _batches(config, device, pictures_before(config, interrupted))
+    lesson = Lesson(batches, particle_loss, held_out, snapshot)
+    best = yield from train_loop(net, lesson, loop_settings(config), interrupted=interrupted)
     yield Finished(best)
 
 
@@ -117,21 +126,21 @@ def particle_patch(seed: int, side: int) -> tuple[NDArray[np.float32], NDArray[n
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
     """Picture number i of a run, the same wherever and in whatever order it is made."""
 
-    def __init__(self, config: SyntheticTrainConfig) -> None:
-        self._config = config
+    def __init__(self, config: SyntheticTrainConfig, first: int) -> None:
+        self._config, self._first = config, first
 
     def __len__(self) -> int:
         return (self._config.steps + STEPS_PER_EPOCH) * self._config.batch
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        seed = seed_of(self._config, index)
+        seed = seed_of(self._config, self._first + index)
         picture, targets = particle_patch(seed, self._config.patch)
         picture = off_centre(picture, np.random.default_rng([seed, 4]))
         return torch.from_numpy(picture), torch.from_numpy(targets)
 
 
-def _batches(config: SyntheticTrainConfig, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    loader = picture_loader(_Pictures(config), config, device, batch_size=config.batch)
+def _batches(config: SyntheticTrainConfig, device: torch.device, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    loader = picture_loader(_Pictures(config, first), config, device, batch_size=config.batch)
     for pictures, targets in loader:
         yield pictures.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 

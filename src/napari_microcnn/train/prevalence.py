@@ -20,6 +20,9 @@ from napari_microcnn.data.patches import Source, crop
 from napari_microcnn.device import fast_bfloat16
 from napari_microcnn.nets import UNet
 
+FACTORS = "class_factors"
+"""Under which name a model's provenance tells with what its probabilities were multiplied."""
+
 SQUARES = 24
 _AT_ONCE = 6
 _STRIDE = 3
@@ -51,7 +54,7 @@ class Prevalence:
             squares.append(crop(source, top, left, side)[0])
         self._images = torch.from_numpy(np.stack(squares)).to(device)
         self._found: list[NDArray[np.float32]] = []
-        self._classes, self._next = classes, 0
+        self._factors, self._next = np.ones(classes, np.float32), 0
 
     def follow(self, net: UNet) -> None:
         """Look at a few squares with a network in inference mode; what was seen of them before is forgotten."""
@@ -61,21 +64,29 @@ class Prevalence:
             place = self._next // _AT_ONCE
             self._found[place : place + 1] = [seen]
             self._next = (self._next + _AT_ONCE) % SQUARES
+        self._factors = prior_factors(np.concatenate(self._found))
 
     def factors(self) -> NDArray[np.float32]:
         """Return by how much more frequent every class is than in the training, (K,); ones before `follow`."""
-        if not self._found:
-            return np.ones(self._classes, np.float32)
-        return prior_factors(np.concatenate(self._found))
+        return self._factors
 
-    @torch.no_grad()
     def set_right(self, net: UNet) -> UNet:
         """Return a copy of a network whose scores know how frequent the classes are."""
         copied = copy.deepcopy(net)
-        bias = copied.head.bias
-        if bias is not None:
-            bias += torch.from_numpy(np.log(self.factors())).to(bias)
+        _shift(copied, np.log(self.factors()))
         return copied
+
+
+def as_learnt(net: UNet, factors: Sequence[float]) -> None:
+    """Undo `Prevalence.set_right`, so that the training can go on."""
+    _shift(net, -np.log(np.asarray(factors, np.float32)))
+
+
+@torch.no_grad()
+def _shift(net: UNet, by: NDArray[np.float32]) -> None:
+    """Add to the scores of the classes."""
+    if net.head.bias is not None:
+        net.head.bias += torch.from_numpy(by).to(net.head.bias)
 
 
 @torch.inference_mode()

@@ -106,6 +106,21 @@ def from_first(values: Sequence[float]) -> list[float]:
     return [float(value) for value in shared]
 
 
+def check_agreed(epoch: int) -> None:
+    """Make sure that all processes go on from the same epoch.
+
+    Raises
+    ------
+    ValueError
+        If one does not see the file of the interrupted training.
+    """
+    if from_first([epoch]) != [epoch]:
+        raise ValueError(
+            "Not all processes see the same file of the interrupted training; write the model to a folder that all "
+            "machines share, or remove that file."
+        )
+
+
 def prepare(net: nn.Module) -> None:
     """Give all processes the weights of the first one, and batch normalisation the statistics of the whole batch."""
     if count() == 1:

@@ -23,9 +23,11 @@ from napari_microcnn.train.lessons import Teacher
 from napari_microcnn.train.live import LiveTeaching
 from napari_microcnn.train.loop import LoopSettings, Training, train_loop
 from napari_microcnn.train.preparation import check_classes, prepare
+from napari_microcnn.train.prevalence import FACTORS, as_learnt
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.processes import count
 from napari_microcnn.train.start import initialised, resumed
+from napari_microcnn.train.unfinished import Interrupted
 from napari_microcnn.train.validation import judged
 
 STEPS_PER_EPOCH = 10
@@ -44,6 +46,7 @@ def train_segmenter(
     resume: Model | None = None,
     preview: tuple[int, tuple[slice, slice]] | None = None,
     changes: Callable[[], Sequence[Change]] | None = None,
+    interrupted: Interrupted[Model] | None = None,
 ) -> Job[Model]:
     """Teach a U-Net to tell classes apart, from a few strokes or from complete masks.
 
@@ -66,6 +69,8 @@ def train_segmenter(
         Makes the training live: called after every batch, returns what has changed since (see
         `napari_microcnn.train.live`). New strokes are learnt from at once, and for at least
         `clock.AGAIN_SECONDS`, classes come and go, and a class without a stroke is not learnt yet.
+    interrupted : Interrupted, optional
+        Go on where this training, of the same data, classes and settings, was.
 
     Yields
     ------
@@ -85,7 +90,8 @@ def train_segmenter(
     rng = np.random.default_rng(config.seed)
     check_classes(classes, config.dense)
     channels = data[0].channels if data else 1
-    net, notices = (resumed(resume, channels, classes), []) if resume else initialised(config, channels, classes)
+    before = interrupted.model if interrupted else resume
+    net, notices = (resumed(before, channels, classes), []) if before else initialised(config, channels, classes)
     step: int = 2**net.config.depth
     patch = -(-config.patch // step) * step
     side = source_side(patch) if config.augment else patch
@@ -99,6 +105,10 @@ def train_segmenter(
     net.to(device)
     shown = Preview(data, ViewChanged(*preview)) if preview else None
     lesson = teacher(prepared, classes, net)
+    if interrupted is not None:
+        teacher.validator.recall(interrupted.model)
+        as_learnt(net, interrupted.model.provenance.get(FACTORS, [1.0]))
+        rng.random(interrupted.reached.epoch)  # the same is held out, but other patches are learnt than at first
     between: Callable[[Training], Iterator[Event]] | None = None
     if shown is not None:
         between = partial(_preview_epoch, shown, [info.id for info in classes])
@@ -107,7 +117,7 @@ def train_segmenter(
         between = live = LiveTeaching(changes, growing, classes, teacher, shown, config.dense)
         yield from live.unlearnt()
     settings = _loop_settings(config, device)
-    loop = train_loop(net, lesson, settings, between)
+    loop = train_loop(net, lesson, settings, between, interrupted)
     best = yield from _saving(loop, checkpoint, teacher)
     yield Finished(best)
 

@@ -27,11 +27,13 @@ from napari_microcnn.train.generated import (
     loop_settings,
     off_centre,
     picture_loader,
+    pictures_before,
     seed_of,
 )
 from napari_microcnn.train.loop import Lesson, Loss, train_loop
 from napari_microcnn.train.losses import segmentation_loss
 from napari_microcnn.train.sampling import BLOCK, AdaptiveSampler, Order, kind_of
+from napari_microcnn.train.unfinished import Interrupted
 
 CLASSES = (
     ClassInfo(id=0, name="grain", colour="#0072b2"),
@@ -47,7 +49,11 @@ _DRAWS = 12
 
 
 def train_on_synthetic(
-    config: SyntheticTrainConfig, *, checkpoint: Path | None = None, start: Model | None = None
+    config: SyntheticTrainConfig,
+    *,
+    checkpoint: Path | None = None,
+    start: Model | None = None,
+    interrupted: Interrupted[Model] | None = None,
 ) -> Job[Model]:
     """Train the model ``grain-boundaries`` from nothing but random polycrystals.
 
@@ -58,6 +64,8 @@ def train_on_synthetic(
         File that gets the best weights so far.
     start : Model, optional
         Segmenter with the same classes whose training goes on; `width` and `depth` are then its own.
+    interrupted : Interrupted, optional
+        Go on where this training with the same settings was.
 
     Yields
     ------
@@ -71,7 +79,7 @@ def train_on_synthetic(
     """
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
-    net = _network(config, start).to(device)
+    net = _network(config, interrupted.model if interrupted else start).to(device)
     before = {} if start is None else {"started_from": start.name, "started_from_sha256": start.sha256}
     held_out = HeldOut(synthetic_patch, config.patch, segmentation_loss, _parts)
 
@@ -86,8 +94,9 @@ def train_on_synthetic(
         return model
 
     sampler = AdaptiveSampler(config.batch, (epochs_of(config) + 1) * STEPS_PER_EPOCH, adaptive=config.adaptive)
-    lesson = Lesson(_batches(config, sampler, device), _loss_for(sampler), held_out, snapshot)
-    best = yield from train_loop(net, lesson, loop_settings(config))
+    batches = _batches(config, sampler, device, pictures_before(config, interrupted))
+    lesson = Lesson(batches, _loss_for(sampler), held_out, snapshot)
+    best = yield from train_loop(net, lesson, loop_settings(config), interrupted=interrupted)
     yield Finished(best)
 
 
@@ -132,12 +141,12 @@ def _patch(
 class _Pictures(Dataset[tuple[Tensor, Tensor, int]]):
     """Picture number i of a run, the same wherever and in whatever order it is made."""
 
-    def __init__(self, config: SyntheticTrainConfig) -> None:
-        self._config = config
+    def __init__(self, config: SyntheticTrainConfig, first: int) -> None:
+        self._config, self._first = config, first
 
     def __getitem__(self, order: Order) -> tuple[Tensor, Tensor, int]:
         index, shares = order
-        seed = seed_of(self._config, index)
+        seed = seed_of(self._config, self._first + index)
         rng = np.random.default_rng([seed, 4])
         look = random_look(seed, self._config.patch, self._config.patch)
         for again in range(1, _DRAWS):
@@ -149,10 +158,10 @@ class _Pictures(Dataset[tuple[Tensor, Tensor, int]]):
 
 
 def _batches(
-    config: SyntheticTrainConfig, sampler: AdaptiveSampler, device: torch.device
+    config: SyntheticTrainConfig, sampler: AdaptiveSampler, device: torch.device, first: int
 ) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
     ahead = min(4, max(1, BLOCK // max(config.workers, 1)))
-    loader = picture_loader(_Pictures(config), config, device, ahead=ahead, batch_sampler=sampler)
+    loader = picture_loader(_Pictures(config, first), config, device, ahead=ahead, batch_sampler=sampler)
     for pictures, targets, kinds in loader:
         yield pictures.to(device, non_blocking=True), (targets.to(device, non_blocking=True), kinds)
 

@@ -17,6 +17,7 @@ from napari_microcnn.data.overview import OVERVIEW, correction
 from napari_microcnn.data.patches import Source, crop
 from napari_microcnn.device import fast_bfloat16
 from napari_microcnn.events import EpochDone
+from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet, prepared
 from napari_microcnn.train.losses import segmentation_loss
 from napari_microcnn.train.metrics import LEAST_UNITS, ConfusionMatrix, bootstrap_spread
@@ -103,6 +104,11 @@ class Validator:
     def overview(self) -> bool:
         """Whether predictions are better with the overview, the latest judgements counting most."""
         return self._surroundings is not None and self._gain > 0
+
+    def recall(self, model: Model) -> None:
+        """Take over what an interrupted training had found out about its best model."""
+        self.told = model.provenance.get("validation", {})
+        self._gain = 1.0 if model.overview else 0.0
 
     @torch.inference_mode()
     def __call__(self, net: UNet) -> tuple[float, float]:
