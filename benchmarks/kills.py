@@ -58,6 +58,7 @@ def run(kills: int = KILLS) -> Table:
             count = _killed(words, inputs, folder / "out", kills // len(jobs) + (number < kills % len(jobs)))
             table.add(name, count.kills, count.finished, count.files, len(count.torn), count.failed, count.touched)
             torn += count.torn
+            table.at_most(f"{name}: torn, failed or touched", len(count.torn) + count.failed + count.touched, 0)
     table.note = "\n".join(["Torn:", *torn]) if torn else "Every file under its final name was whole."
     return table
 
