@@ -24,7 +24,7 @@ from napari_microcnn.predict.large import begin_large
 CORNER = 64
 """Side of what is read of an image that says it is huge, which a folder of many pieces may be."""
 _HEADER = {"model": "tiny", "settings": {"tile": 16}}
-_SETTINGS = SegmentConfig(tile=16, magnification=1.0, orientations=1, device="cpu", precision="float32")
+_SETTINGS = SegmentConfig(tile=32, magnification=1.0, orientations=1, device="cpu", precision="float32")
 _STOPS = (4, 12)
 """Events after which work is left unfinished: while tiles come, and while objects are put together."""
 
@@ -113,7 +113,7 @@ def _interrupted(folder: Path, stop: int) -> Path:
     """Begin a segmentation, and leave it after some events."""
     place = folder / f"interrupted {stop}"
     place.mkdir()
-    tifffile.imwrite(place / "image.tif", GREY)
+    tifffile.imwrite(place / "image.tif", np.tile(GREY, (3, 2)))
     job = _job(place)
     if any(isinstance(event, Finished) for event in islice(job, stop)):
         raise RuntimeError("The work was not interrupted but finished.")

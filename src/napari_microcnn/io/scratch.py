@@ -91,8 +91,8 @@ class Scratch:
         chunks = tuple(min(chunk, length) for length in shape)
         with telling(self.folder), self._telling_damage():
             if name not in self._group:
-                made = {"shape": shape, "chunks": chunks, "dtype": dtype, "compressors": ZstdCodec(checksum=True)}
-                self._group.create_array(name, fill_value=0, **made)
+                zstd = ZstdCodec(checksum=True)
+                self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, compressors=zstd, fill_value=0)
             array = checked_array(self._group[name])
             if (array.shape, array.chunks, array.dtype) != (shape, chunks, np.dtype(dtype)):
                 raise ValueError("another array")
