@@ -94,7 +94,7 @@ def _foreign(path: Path, zarr_format: Any, **options: Any) -> Path:
     root.create_array("0", shape=GREY.shape, dtype=GREY.dtype, **options)[...] = GREY
     axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
     scale = {"type": "scale", "scale": [0.5, 0.5]}
-    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}], "version": "0.4"}
+    image: Any = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}], "version": "0.4"}
     root.attrs.update(
         {"multiscales": [image]} if zarr_format == 2 else {"ome": {"version": "0.5", "multiscales": [image]}}
     )
