@@ -42,7 +42,7 @@ coverage: ## all tests, with the lines they did not reach
 	scripts/with_screen.sh $(BIN)/python -m pytest --cov --cov-report=term-missing $(ARGS)
 
 bench: ## speed, memory and quality, as ratios that hold on other machines too
-	@scripts/install.sh test
+	@scripts/install.sh bench
 	scripts/with_screen.sh $(BIN)/python -m benchmarks $(ARGS)
 
 pictures: ## make the pictures of the documentation again

@@ -188,6 +188,8 @@ def _kills(folder: Path) -> Table:
     held = tally.back == KILLS and all(tally.weights) and max(tally.losses) <= LOST_BAR
     longest = f"{max(tally.losses):.1f} s"
     table.add(KILLS, tally.back, weights, tally.painted, tally.lost, longest, "yes" if held else "no")
+    table.at_most("longest loss by kill -9 (s)", max(tally.losses), LOST_BAR)
+    table.at_most("annotations or weights not back", 2 * KILLS - tally.back - sum(tally.weights), 0)
     return table
 
 

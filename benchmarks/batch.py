@@ -43,6 +43,7 @@ def run() -> Table:
         maps = [*killed.glob("*_classes.tif"), *killed.glob("*_labels.tif")]
         other = sum(not np.array_equal(read_labels(path), read_labels(whole / path.name)) for path in maps)
         table.add(IMAGES, len(first), twice, "same" if same else "differs", other)
+        table.at_most("images done twice, maps or tables that differ", twice + other + (not same), 0)
     return table
 
 

@@ -39,6 +39,8 @@ def run() -> Table:
             ending = "finished" if code == 0 else f"code {code}" + (", traceback" if "Traceback" in said else "")
             remarks = [line for line in said.splitlines() if "memory" in line or code not in (0, 2)]
             told = " ".join(remarks[-1:])[:200]
+            silent = ending != "finished" and not (ending == "code 2" and "memory" in told)
+            table.at_most(f"dies without a word: {name}", silent, 0)
             table.add(name, f"{free['taken'] / _MEGA:.0f}", f"{room / _MEGA:.0f}", ending, told)
     return table
 

@@ -12,18 +12,38 @@ from dataclasses import dataclass, field
 import psutil
 
 
+@dataclass(frozen=True)
+class Bar:
+    """What a benchmark must reach, and what it reached."""
+
+    what: str
+    figure: float
+    limit: float
+    held: bool
+
+
 @dataclass
 class Table:
-    """One benchmark's result, printed as Markdown."""
+    """One benchmark's result, printed as Markdown, and the bars that it is held against."""
 
     title: str
     columns: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
     note: str = ""
+    bars: list[Bar] = field(default_factory=list)
 
     def add(self, *cells: object) -> None:
-        """Add a row; numbers are shortened to three digits."""
-        self.rows.append([f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells])
+        """Add a row; numbers are shortened to three digits, and cells that are missing at its end are empty."""
+        row = [f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells]
+        self.rows.append(row + [""] * (len(self.columns) - len(row)))
+
+    def at_most(self, what: str, figure: float, limit: float) -> None:
+        """Declare a bar that a figure must not exceed, for the table of all bars."""
+        self.bars.append(Bar(what, figure, limit, figure <= limit))
+
+    def at_least(self, what: str, figure: float, limit: float) -> None:
+        """Declare a bar that a figure must reach."""
+        self.bars.append(Bar(what, figure, limit, figure >= limit))
 
     def __str__(self) -> str:
         table = [list(self.columns), *self.rows]

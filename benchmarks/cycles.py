@@ -21,6 +21,8 @@ from benchmarks.heartbeat import wait
 CYCLES, SETTLED = 50, 10
 """Cycles that count, and those before them in which caches fill."""
 SIDE = 512
+GROWTH = 25
+"""Megabytes that noise of the allocator explains: half of what one picture of floats kept in every cycle would make."""
 _MEGA = 1e6
 
 
@@ -55,6 +57,7 @@ def _run() -> Table:
         ("train and stop", lambda: _stopped(docks[1], lambda: docks[1].teaching.preview.drawn > 0)),
     ):
         table.add(name, *_measured(cycle))
+        _declare(table)
     viewer.close()
     wait(lambda: False, 1)
     return table
@@ -108,6 +111,16 @@ def _measured(cycle: Callable[[], None]) -> list[str]:
     for first, last in zip(*ends, strict=True):
         cells += [f"{first / _MEGA:.0f}", f"{(last - first) / _MEGA:+.1f}"]
     return [*cells, *(f"{one} / {other}" for one, other in zip(before, after, strict=True))]
+
+
+def _declare(table: Table) -> None:
+    """Declare what the last row must hold."""
+    name, _, *cells = table.rows[-1]
+    for what, cell in (("window", cells[0]), ("worker", cells[2])):
+        table.at_most(f"{name}: growth of the {what} in {CYCLES} cycles (MB)", float(cell), GROWTH)
+    for what, cell in (("threads", cells[3]), ("child processes", cells[4])):
+        before, after = map(int, cell.split(" / "))
+        table.at_most(f"{name}: {what} left over", after - before, 0)
 
 
 def _left() -> tuple[int, int]:

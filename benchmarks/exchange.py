@@ -85,6 +85,8 @@ def run() -> Table:
         for planes in (1, 3) if kind in STACKS else (1,):
             differing, deviation = compared(kind, check, planes)
             table.add(kind, library, "a plane" if planes == 1 else "a stack", differing, f"{deviation:.1e}")
+            table.at_most(f"values that differ: {kind} of {planes} read with {library}", differing, 0)
+            table.at_most(f"pixel size off: {kind} of {planes} read with {library}", deviation, 1e-6)
     return table
 
 

@@ -79,6 +79,8 @@ def run() -> Table:
                 mean_iou(forest, fold, _unchanged),
                 *(_changed(peer, fold) for peer in (unet, forest)),
             )
+            ahead = float(table.rows[-1][2]) - float(table.rows[-1][4])
+            table.at_least(f"mean IoU above the forest, {fold.name}, {table.rows[-1][1]} strokes", ahead, 0.06)
             print(table.rows[-1], flush=True)
     table.note = "" if table.rows else MISSING
     return table

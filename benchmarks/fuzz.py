@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import tempfile
 import traceback
 import warnings
@@ -19,11 +20,12 @@ from pathlib import Path
 import psutil
 
 from benchmarks.common import Table
-from benchmarks.mutations import spoilt
+from benchmarks.mutations import spoil_folder, spoilt
+from benchmarks.specimen_folders import specimen_folders
 from benchmarks.specimens import Reader, specimens
 
 CASES = 150
-"""Spoilt files per kind, 16 kinds."""
+"""Spoilt files or folders per kind, 19 kinds."""
 SECONDS = 10.0
 ROOM = 1 << 30
 """Bytes that a reader may take beyond what its libraries have."""
@@ -39,7 +41,7 @@ def run(cases: int = CASES, kinds: Sequence[str] = ()) -> Table:
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind, (reader, files) in specimens(folder).items():
+        for kind, (reader, files) in (specimens(folder) | specimen_folders(folder)).items():
             if kinds and kind not in kinds:
                 continue
             found = Counter[str]()
@@ -52,6 +54,8 @@ def run(cases: int = CASES, kinds: Sequence[str] = ()) -> Table:
                     faults.append(f"{kind}, {case.name}: {outcome}")
             table.add(kind, *_counts(found))
     table.note = "\n".join(["Faults:", *faults]) if faults else "No faults."
+    table.at_least("spoilt files", sum(int(row[1]) for row in table.rows), 2000)
+    table.at_most("hangs, crashes and errors other than one clear sentence", len(faults), 0)
     return table
 
 
@@ -68,11 +72,16 @@ def _cases(folder: Path, kind: str, files: Sequence[Path], cases: int) -> list[P
         file = files[number % len(files)]
         place = folder / f"case {zlib.crc32(kind.encode())} {number}"
         place.mkdir()
-        content = file.read_bytes()
-        if number >= len(files):
-            content = spoilt(content, random.Random(f"{kind} {number}"))
-        (place / file.name).write_bytes(content)
-        made.append(place / file.name)
+        case = place / file.name
+        rng = random.Random(f"{kind} {number}")
+        if file.is_dir():
+            shutil.copytree(file, case)
+            if number >= len(files):
+                spoil_folder(case, rng)
+        else:
+            content = file.read_bytes()
+            case.write_bytes(spoilt(content, rng) if number >= len(files) else content)
+        made.append(case)
     return made
 
 

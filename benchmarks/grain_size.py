@@ -54,6 +54,8 @@ def run() -> Table:
     for key, cases in every.items():
         name, method = key.split(": ")
         _add(table, name, "all", method, cases)
+        table.at_most(f"mean error of G, {key}", abs(float(np.mean([case.error for case in cases]))), 0.05)
+        table.at_least(f"truth within the interval, {key}", float(np.mean([case.contained for case in cases])), 0.9)
     return table
 
 

@@ -54,6 +54,8 @@ class Heartbeat:
         """Add what was collected to the table."""
         gaps = self.gaps
         usual = 100 * np.mean(gaps < BAR_USUAL)
+        table.at_least(f"{name}: gaps under {BAR_USUAL} ms (%)", float(usual), 99)
+        table.at_most(f"{name}: longest gap (ms)", float(gaps.max()), BAR_WORST)
         verdict = "yes" if usual >= 99 and gaps.max() <= BAR_WORST else "no"
         table.add(
             name, len(gaps), f"{np.percentile(gaps, 99):.0f} ms", f"{usual:.2f} %", f"{gaps.max():.0f} ms", verdict
@@ -150,6 +152,7 @@ def _slide(dock: Any, table: Table) -> None:
     table.add(
         "slider to preview (median)", len(times), usual, "", f"{max(times):.0f} ms", "yes" if max(times) < 100 else "no"
     )
+    table.at_most("slider to preview, longest (ms)", max(times), 100)
 
 
 def _press(dock: Any, heart: Heartbeat) -> None:

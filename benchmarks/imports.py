@@ -24,4 +24,6 @@ def run() -> Table:
         took = seconds(action, repeats=5)
         bare = bare or took
         table.add(name, took, took / bare, bar)
+        if bar:
+            table.at_most(f"{name} (s above bare)", took - bare, 0.1)
     return table

@@ -57,8 +57,10 @@ def run() -> Table:
         right[known][judge] = (values["energy threshold"][judge] > threshold) == above[judge]
     near = np.abs(temperatures - CRITICAL_TEMPERATURE) < NEAR
     for name, one in right.items():
-        bar = 0.99 if name == "conv-pool network" else ""
-        table.add(name, *(f"{one[part].mean():.4f}" for part in (order, halves[1], halves[0], near)), bar)
+        bar = 0.99 if name == "conv-pool network" else None
+        table.add(name, *(f"{one[part].mean():.4f}" for part in (order, halves[1], halves[0], near)), bar or "")
+        if bar:
+            table.at_least(f"accuracy, {name}", float(one.mean()), bar)
     return table
 
 

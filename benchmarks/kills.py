@@ -74,6 +74,7 @@ def run(kills: int = KILLS) -> Table:
             told = (count.kills, count.files, len(count.torn), count.failed, count.different, count.touched)
             table.add(name, whole, *told, count.finished)
             torn += count.torn
+            table.at_most(f"{name}: torn, failed or touched", len(count.torn) + count.failed + count.touched, 0)
     table.note = "\n".join(["Torn:", *torn]) if torn else "Every file under its final name was whole."
     table.note += (
         "\n\nEvery kill has a part of the job's time of its own; runs that ended first do not count and are repeated. "

@@ -55,7 +55,21 @@ def run(images: Sequence[str] = IMAGES) -> Table:
                     text=True,
                 )
             table.add(image, *json.loads(done.stdout.splitlines()[-1]))
+    _declare(table)
     return table
+
+
+def _declare(table: Table) -> None:
+    """Declare the bars of what was measured: memory, and time by the clock."""
+    found = {row[0]: row for row in table.rows if row[2]}
+    memory = {image: float(row[2]) for image, row in found.items()}
+    times = [float(row[4]) for image, row in found.items() if image.isdigit()]
+    for image, peak in memory.items():
+        table.at_most(f"{image}: peak memory (MB)", peak, 1200)
+    if {"15000", "30000"} <= set(memory):
+        table.at_most("peak memory at 30,000 against 15,000", memory["30000"] / memory["15000"], 1.1)
+    if len(times) > 1:
+        table.at_most("time per MP, most against least", max(times) / min(times), 1.1)
 
 
 def _size(image: str) -> tuple[int, int]:

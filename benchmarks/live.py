@@ -94,6 +94,7 @@ def _times(table: Table) -> None:
         ("Stop to idle, best weights on disk", stop, STOP),
     ):
         table.add(name, f"{measured:.2f} s", f"{bar:.0f} s", "yes" if measured < bar else "no")
+        table.at_most(f"{name} (s)", measured, bar)
     viewer.close()
 
 
@@ -128,8 +129,10 @@ def _heartbeat(table: Table) -> None:
     _stop(dock)
     usual = 100 * float(np.mean(gaps < 50))
     table.add("heartbeat: gaps under 50 ms", f"{usual:.2f} %", "99 %", "yes" if usual >= 99 else "no")
+    table.at_least("gaps under 50 ms (%)", usual, 99)
     longest = float(gaps.max())
     table.add("heartbeat: longest gap", f"{longest:.0f} ms", "250 ms", "yes" if longest <= 250 else "no")
+    table.at_most("longest gap (ms)", longest, 250)
     viewer.close()
 
 

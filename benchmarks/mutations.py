@@ -6,11 +6,13 @@ import random
 import re
 import struct
 import zlib
+from pathlib import Path
 
 from napari_microcnn.io.journal import MAGIC
 
 _LIES = (0, 1, 2, 127, 255, 256, 32_767, 65_535, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 63) - 1)
 _WORDS = (b"-1", b"1e999", b"NaN", b"null", b"true", b'"x"', b"[]", b"{}", b"9" * 40, b"9" * 6000, b"[" * 60_000)
+_VALUES = re.compile(rb'(?<=[:\[,=] )[-\w.]+|(?<=  )[-\w.]+|(?<=[:\[,=])[-\w.]+|(?<=:)"[^"\n]*"|(?<=:)\[[^\[\n]*?\]')
 _FRONT = 600
 """Bytes at the front in which most headers lie."""
 
@@ -23,6 +25,25 @@ def spoilt(content: bytes, rng: random.Random) -> bytes:
     if content.startswith(MAGIC) and rng.random() < 0.8:
         return _framed(content)
     return _checked(content) if content.startswith(b"\x89PNG") and rng.random() < 0.8 else content
+
+
+def spoil_folder(folder: Path, rng: random.Random) -> None:
+    """Spoil a file of a folder, more often one that describes the others, or leave one out, or put another there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for _ in range(rng.choice((1, 1, 2))):
+        small = [path for path in files if path.suffix == ".json" or path.name.startswith((".z", "journal"))]
+        path = rng.choice(small if small and rng.random() < 0.6 else files)
+        if rng.random() < 0.85:
+            path.write_bytes(spoilt(path.read_bytes(), rng))
+        else:
+            other = rng.choice((None, path.parent, *files))
+            content = other.read_bytes() if other in files and other is not None else b""
+            path.unlink()
+            if other in files:
+                path.write_bytes(content)
+            elif other is not None:
+                path.mkdir()
+        files = [path for path in files if path.is_file()]
 
 
 def _place(content: bytes, rng: random.Random) -> int:
@@ -65,9 +86,7 @@ def _zeroed(content: bytes, rng: random.Random) -> bytes:
 
 def _worded(content: bytes, rng: random.Random) -> bytes:
     """Replace a value in the text of a file by one that nobody expects, as JSON may hold it."""
-    values = list(
-        re.finditer(rb'(?<=[:\[,=] )[-\w.]+|(?<=[:\[,=])[-\w.]+|(?<=:)"[^"\n]*"|(?<=:)\[[^\[\n]*?\]', content)
-    )
+    values = list(_VALUES.finditer(content))
     if not values:
         return _lying(content, rng)
     one = rng.choice(values)

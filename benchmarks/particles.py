@@ -25,6 +25,7 @@ FRESH_SEEDS = range(901, 905)
 RANDOM_SEEDS = range(9_000, 9_024)
 _SIDE = 512
 _MIN_SIZE = 20
+_BARRED = ("HRTEM", "HAADF")
 
 
 class Score(NamedTuple):
@@ -50,7 +51,11 @@ def run() -> Table:
         for scale in (0.4, 1.0, 2.0):
             rows = [_score_look(model, look, scale, seed) for seed in FRESH_SEEDS]
             diameter = PARTICLE_LOOKS[look].diameter * scale
-            table.add(f"synthetic, {look}, {diameter:.0f} px", len(rows), *_mean(rows))
+            dice, f1, ratio = _mean(rows)
+            table.add(f"synthetic, {look}, {diameter:.0f} px", len(rows), dice, f1, ratio)
+            if look in _BARRED:
+                table.at_least(f"Dice, {look}, {diameter:.0f} px", dice, 0.95)
+                table.at_least(f"particle F1, {look}, {diameter:.0f} px", f1, 0.92)
     rows = [_score_random(model, seed) for seed in RANDOM_SEEDS]
     table.add("synthetic, random looks", len(rows), *_mean(rows))
     for folder in os.environ.get("MICROCNN_PARTICLES", "").split(os.pathsep):

@@ -32,6 +32,7 @@ def run() -> Table:
         kinds = len([layer for layer in layers(net, shape) if len(layer.made) == 3])
         last = "all" if field is None else str(field)
         table.add(name, str(kinds), str(compared), f"{equal} of {compared}", last, effective)
+        table.at_most(f"fields other than the support: {name}", compared - equal, 0)
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from benchmarks.dm_file import write_dm
 from napari_microcnn.config import ClassifierConfig, ClassInfo, UNetConfig
 from napari_microcnn.io.foreign_masks import read_foreign_labels
 from napari_microcnn.io.journal import Journal, Record
@@ -47,7 +47,7 @@ def specimens(folder: Path) -> dict[str, tuple[Reader, list[Path]]]:
         "TIFF": _tiffs(folder),
         "OME-TIFF": [_tiff(folder, f"{name}.ome.tif", STACK, ome=True, **options) for name, options in _OME.items()],
         "MRC": [_mrc(folder)],
-        **({"DM3/4": [_dm(folder)]} if find_spec("rsciio") else {}),  # an extra
+        **({"DM3/4": _dms(folder)} if find_spec("rsciio") else {}),  # an extra
         "EMD": _emds(folder),
         "PNG, JPEG, BMP": _pictures(folder),
     }
@@ -125,6 +125,10 @@ def _mrc(folder: Path) -> Path:
     with mrcfile.new(folder / "stack.mrc", STACK.astype(np.int16) // 4, overwrite=True) as file:
         file.voxel_size = 2.5
     return folder / "stack.mrc"
+
+
+def _dms(folder: Path) -> list[Path]:
+    return [write_dm(folder / f"scan.dm{version}", GREY, version) for version in (3, 4)]
 
 
 def _emds(folder: Path) -> list[Path]:
@@ -229,40 +233,3 @@ def _written_session(folder: Path) -> Path:
     block = Record({"name": "block 0 0", "at": [0, 0], "dtype": "|u1"}, zlib.compress((GREY % 3).tobytes()))
     Journal(path, [Record({**about, "writer": writer}), Record({"name": "state", "state": {"classes": []}}), block])
     return path
-
-
-def _dm(folder: Path) -> Path:
-    """Write the tags of a DM3 file: numbers little-endian, lengths big-endian, 20 = array, 2 = int16, 4 = uint16."""
-    unit = _array("Units", "nm".encode("utf-16-le"), 4, 2)
-    dims = [_group("", _number("Origin", 0, 6), _number("Scale", 0.25, 6), unit) for _ in range(2)]
-    bright = _group("Brightness", _number("Origin", 0, 6), _number("Scale", 1, 6), _array("Units", b"", 4, 0))
-    data = _group(
-        "ImageData",
-        _group("Calibrations", bright, _group("Dimension", *dims)),
-        _array("Data", GREY.astype("<i2").tobytes(), 2, GREY.size),
-        _number("DataType", 1, 5),
-        _group("Dimensions", _number("", GREY.shape[1], 5), _number("", GREY.shape[0], 5)),
-        _number("PixelDepth", 2, 5),
-    )
-    image = _group("", data, _group("ImageTags"), _array("Name", "a".encode("utf-16-le"), 4, 1))
-    root = _group("ImageList", image) + _group("ImageSourceList", _group("", _number("ImageRef", 0, 5)))
-    root = struct.pack(">bbi", 1, 0, 2) + root
-    (folder / "scan.dm3").write_bytes(struct.pack(">iii", 3, len(root), 1) + root + bytes(8))
-    return folder / "scan.dm3"
-
-
-def _tagged(name: str, content: bytes, kind: int) -> bytes:
-    return struct.pack(">bh", kind, len(name)) + name.encode() + content
-
-
-def _group(name: str, *entries: bytes) -> bytes:
-    return _tagged(name, struct.pack(">bbi", 1, 0, len(entries)) + b"".join(entries), 20)
-
-
-def _number(name: str, value: float, code: int) -> bytes:
-    packed = struct.pack("<f", value) if code == 6 else struct.pack("<I", int(value))
-    return _tagged(name, b"%%%%" + struct.pack(">ii", 1, code) + packed, 21)
-
-
-def _array(name: str, data: bytes, code: int, count: int) -> bytes:
-    return _tagged(name, b"%%%%" + struct.pack(">iiii", 3, 20, code, count) + data, 21)

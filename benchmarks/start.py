@@ -49,6 +49,8 @@ def run() -> Table:
 
 def _add(table: Table, name: str, times: list[float], bar: str) -> None:
     table.add(name, *(f"{seconds:.2f}" for seconds in (median(times), min(times), max(times))), bar)
+    if bar:
+        table.at_most(f"{name} (s)", median(times), float(bar))
 
 
 def _environment(home: Path, disabled: bool) -> dict[str, str]:

@@ -31,4 +31,6 @@ def run() -> Table:
         found = result.classes[NANOPOROUS_REGION] == 1
         iou = (found & true).sum() / (found | true).sum()
         table.add(str(seed), float(iou), "0.85", float(found.mean()), float(true.mean()), "0.03")
+        table.at_least(f"IoU of pores, seed {seed}", float(iou), 0.85)
+        table.at_most(f"area fraction off, seed {seed}", abs(float(found.mean() - true.mean())), 0.03)
     return table

@@ -49,6 +49,8 @@ def run() -> Table:
             )
             for row in json.loads(done.stdout.splitlines()[-1]):
                 table.add(*row)
+                if row[2]:
+                    table.at_most(row[0], row[1], float(row[2]))
     return table
 
 

@@ -29,5 +29,8 @@ def run() -> Table:
         spent = time.perf_counter() - start
         bar = "1 %, yes" if gap == 0 else ""
         table.add(name, str(found), f"{CRITICAL_TEMPERATURE:.4f}", off, inside, spent, bar)
+        if bar:
+            table.at_most("transition off (%)", 100 * abs(found.temperature / CRITICAL_TEMPERATURE - 1), 1)
+            table.at_least("Onsager's temperature within the error bar", found.contains(CRITICAL_TEMPERATURE), 1)
         print(table.rows[-1], flush=True)
     return table

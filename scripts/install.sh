@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv and install the package in it: `scripts/install.sh demo|run|test`; with `lowest` make .venv-lowest, with
-# the lowest versions that pyproject.toml allows (some gigabytes: torch of that age comes with CUDA).
+# Make .venv and install the package in it: `scripts/install.sh demo|run|test|bench`; with `lowest` make .venv-lowest,
+# with the lowest versions that pyproject.toml allows (some gigabytes: torch of that age comes with CUDA).
 # Quick when nothing changed. What is missing of the system is installed where that is allowed,
 # otherwise the exact line to type is printed.
 set -euo pipefail
@@ -71,7 +71,8 @@ case $level in
 demo) extras= ;;
 run) extras=[all] ;;
 test | lowest) extras=[test] ;;
-*) say "Unknown level '$level': use demo, run, test or lowest." && exit 1 ;;
+bench) extras=[bench] ;;
+*) say "Unknown level '$level': use demo, run, test, bench or lowest." && exit 1 ;;
 esac
 if [ "$level" = lowest ]; then # pip cannot choose the lowest versions, uv can
     "$python" -m venv --clear .venv-lowest
@@ -85,11 +86,10 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; 
 fi
 wanted=$(cat pyproject.toml constraints.txt | cksum)
 installed() { [ -f ".venv/installed-$1" ] && [ "$(cat ".venv/installed-$1")" = "$wanted" ]; }
-case $level in # more serves for less
-demo) if installed demo || installed run || installed test; then exit 0; fi ;;
-run) if installed run || installed test; then exit 0; fi ;;
-test) if installed test; then exit 0; fi ;;
-esac
+levels="demo run test bench"
+for more in "$level" ${levels#*"$level"}; do # more serves for less
+    if installed "$more"; then exit 0; fi
+done
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 # torch comes first and alone: solved together with the rest, pip may fetch builds that it then throws away.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import zarr
 
 from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
-from napari_microcnn.io.ome_zarr import read_ome_zarr
+from napari_microcnn.io.ome_zarr import label_names, read_ome_zarr
 from napari_microcnn.io.read import ReadError, read_micrograph
 
 PIXELS = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40)
@@ -103,3 +104,45 @@ def test_a_zarr_without_an_image_is_told(tmp_path: Path, content: dict[str, Any]
     zarr.open_group(tmp_path / "bad.zarr", mode="w").attrs["ome"] = content
     with pytest.raises(ReadError, match="OME-Zarr"):
         read_ome_zarr(tmp_path / "bad.zarr")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_piece_that_is_damaged_is_told_when_it_is_read(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "bad.zarr"
+    write(path, PIXELS, "yx", version)
+    for chunk in (file for file in (path / "s0").rglob("*") if file.is_file() and file.name[-1].isdigit()):
+        chunk.write_bytes(chunk.read_bytes()[:9])
+    lazy = read_ome_zarr(path).pixels
+    with pytest.raises(ReadError, match=r"bad\.zarr is damaged; copy or save it again"):
+        np.asarray(lazy)
+
+
+def test_damaged_pieces_of_a_result_are_told(tmp_path: Path) -> None:
+    create_multiscale(tmp_path / "a.zarr", (40, 40), 20, name="a")
+    image = open_multiscale(tmp_path / "a.zarr", "r+")[0]
+    image[0:40, 0:40] = PIXELS[:, :30].repeat(2, 0)[:40].repeat(2, 1)[:, :40]
+    for chunk in (tmp_path / "a.zarr" / "0" / "c").rglob("[0-9]"):
+        if chunk.is_file():
+            chunk.write_bytes(b"nonsense")
+    with pytest.raises(ReadError, match=r"a\.zarr is damaged; delete it"):
+        image[0:5, 0:5]
+    with pytest.raises(ReadError, match=r"a\.zarr is damaged; delete it"):
+        image[0:5, 0:5] = np.zeros((5, 5), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"ome": []}, True),
+        ({"ome": {"labels": 3}}, True),
+        ({"labels": {"a": 1}}, False),
+        ({"ome": {"labels": [1]}}, False),
+    ],
+)
+def test_labels_that_make_no_sense_are_told_or_left_out(tmp_path: Path, said: dict[str, Any], told: bool) -> None:
+    create_multiscale(tmp_path / "a.zarr", (40, 40), 20, name="a", labels=("objects",))
+    zarr.open_group(tmp_path / "a.zarr" / "labels", mode="r+").attrs.put(said)
+    with pytest.raises(ReadError, match=r"labels of a\.zarr are damaged") if told else nullcontext():
+        assert label_names(tmp_path / "a.zarr") == []
+    with pytest.raises(ReadError, match="without an image of the version"):
+        open_multiscale(tmp_path / "a.zarr")

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from napari_microcnn.io.atomic import telling
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.io.ome_zarr import UNITS, Store, checked_array, open_root
+from napari_microcnn.io.stored import StoredArray
 from napari_microcnn.micrograph import Calibration
 
 SUFFIX = ".ome.zarr"
@@ -31,12 +31,15 @@ class MultiscaleImage:
     ----------
     group : zarr.Group
         That holds the levels as arrays ``"0"``, ``"1"`` and so on.
+    path : Path
+        Of the OME-Zarr.
     """
 
-    def __init__(self, group: Store) -> None:
+    def __init__(self, group: Store, path: Path) -> None:
         self.levels = [
             checked_array(group[str(level)]) for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))
         ]
+        self._stored = [StoredArray(level, path, "delete it and make it again") for level in self.levels]
 
     def __setitem__(self, region: tuple[int | slice, ...], values: NDArray[Any]) -> None:
         """Write a region, two slices behind the indices of the plane, into all levels.
@@ -46,7 +49,7 @@ class MultiscaleImage:
         *plane, rows, cols = region
         if not isinstance(rows, slice) or not isinstance(cols, slice):
             raise TypeError("A region ends with a slice of rows and one of columns.")
-        for number, level in enumerate(self.levels):
+        for number, level in enumerate(self._stored):
             step = 1 << number
             top, left = -(-rows.start // step), -(-cols.start // step)
             part = values[top * step - rows.start :: step, left * step - cols.start :: step]
@@ -55,7 +58,7 @@ class MultiscaleImage:
 
     def __getitem__(self, region: tuple[int | slice, ...]) -> NDArray[Any]:
         """Read a region of the finest level."""
-        return np.asarray(self.levels[0][region])
+        return self._stored[0][region]
 
 
 def create_multiscale(
@@ -165,6 +168,6 @@ def open_multiscale(path: Path, mode: str = "r") -> tuple[MultiscaleImage, dict[
     root = open_root(path, mode)
     try:
         names = root["labels"].attrs["ome"]["labels"] if "labels" in root else []
-        return MultiscaleImage(root), {one: MultiscaleImage(root[f"labels/{one}"]) for one in names}
-    except (KeyError, TypeError, IndexError) as error:
+        return MultiscaleImage(root, path), {one: MultiscaleImage(root[f"labels/{one}"], path) for one in names}
+    except (*DAMAGED, OSError) as error:
         raise ReadError(f"{path.name} is an OME-Zarr without an image of the version 0.5.") from error

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import numpy as np
 import zarr
+from dask.base import tokenize
 
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import DAMAGED, ReadError, one_line
+from napari_microcnn.io.stored import StoredArray
 from napari_microcnn.micrograph import Calibration, Micrograph
 
 OURS = "napari-microcnn"
 """Attribute of an OME-Zarr that holds a segmentation."""
 _LARGEST_CHUNK, _MOST_CHUNKS = 1 << 30, 10_000_000
 """Bytes that are decoded at once, and pieces, at most."""
+_LONGEST = 100
+"""Letters of a reason; libraries repeat whole values that they do not know."""
 _DECODERS = {
     "bytes", "transpose", "sharding_indexed", "blosc", "gzip", "zlib", "zstd", "lz4", "bz2", "lzma", "crc32c", "crc32",
     "delta", "shuffle", "packbits",
@@ -44,7 +49,7 @@ def open_root(path: Path, mode: str) -> Store:
     """Open the root of a Zarr; a `ReadError` if it is none."""
     try:
         return zarr.open_group(path, mode=mode)  # type: ignore[arg-type]  # checked there
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*DAMAGED, OSError) as error:
         raise ReadError(f"{path.name or path} is no Zarr folder, or is damaged; open another one.") from error
 
 
@@ -59,10 +64,10 @@ def label_names(path: Path) -> list[str]:
     root = open_root(path, "r")
     try:
         attrs = root["labels"].attrs.asdict() if "labels" in root else {}
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        names = attrs.get("ome", attrs).get("labels", [])
+        return [name for name in names if isinstance(name, str) and Path(name).name == name and name in root["labels"]]
+    except (*DAMAGED, OSError) as error:
         raise ReadError(f"The labels of {path.name} are damaged; save it again.") from error
-    names = attrs.get("ome", attrs).get("labels", [])
-    return [name for name in names if isinstance(name, str) and Path(name).name == name and name in root["labels"]]
 
 
 def read_ome_zarr(path: Path) -> Micrograph:
@@ -86,21 +91,33 @@ def read_levels(path: Path) -> list[Micrograph]:
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
         levels = []
         for level in image["datasets"]:
-            stored: Any = da.from_zarr(checked_array(root[level["path"]]))  # type: ignore[no-untyped-call]
+            stored = _lazy(checked_array(root[level["path"]]), path)
             scale = next(one["scale"] for one in level["coordinateTransformations"] if one["type"] == "scale")
             if not len(axes) == stored.ndim == len(scale):
                 raise ValueError("axes, array and scale differ")
             letters = "".join(str(axis["name"]).upper() for axis in axes)
             pixels, left = _arranged(stored, letters)
             levels.append(Micrograph(pixels, left, _calibration(axes, scale, letters), stem, path))
-    except (KeyError, TypeError, IndexError, ValueError, StopIteration, AttributeError) as error:
+    except (*DAMAGED, OSError, StopIteration) as error:
+        why = one_line(error)[:_LONGEST]
         raise ReadError(
-            f"{path.name} holds no image with the axes of a micrograph as OME-Zarr describes one ({error}); save it "
+            f"{path.name} holds no image with the axes of a micrograph as OME-Zarr describes one ({why}); save it "
             "again."
         ) from error
     if not levels:
         raise ReadError(f"{path.name} is an OME-Zarr without an image; save it again.")
     return levels
+
+
+def _lazy(array: Store, path: Path) -> Any:
+    """Return an array whose pieces are read when they are needed."""
+    return da.from_array(  # type: ignore[no-untyped-call]
+        StoredArray(array, path, "copy or save it again"),
+        chunks=array.chunks,
+        name=f"ome-zarr-{tokenize(array)}",
+        asarray=False,  # slicing gives plain arrays already
+        meta=np.empty(0, array.dtype),
+    )
 
 
 def checked_array(array: Store) -> Store:

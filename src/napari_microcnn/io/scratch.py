@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import zlib
+from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
 from napari_microcnn.io.atomic import make_folder, replacing, telling
-from napari_microcnn.io.errors import ReadError
+from napari_microcnn.io.errors import ReadError, WriteError
 from napari_microcnn.io.journal import Journal, Record, read_records
+from napari_microcnn.io.ome_zarr import checked_array
+from napari_microcnn.io.stored import StoredArray, telling_damage
 from napari_microcnn.io.write import plain
 
-_HEADER = "header"
+_HEADER, _CHECK, _DIGITS = "header", "crc32", 6
+_ADVICE = "delete that folder and what was begun of the result, and begin again"
 
 
 class Scratch:
@@ -37,7 +44,7 @@ class Scratch:
     Raises
     ------
     ValueError
-        If the folder holds unfinished work on something else, or done in another way.
+        If the folder holds unfinished work on something else, or done in another way, or is damaged.
     WriteError
         If it cannot be written.
     """
@@ -46,23 +53,24 @@ class Scratch:
         self.folder = folder
         header = plain(header)
         found: dict[str, dict[str, Any]] = {}
-        journals = sorted(folder.glob("journal-*")) if folder.is_dir() else []
-        for path in journals:
-            found |= _records(path)
-        known = found.pop(_HEADER, None)
-        if known is not None and known["content"] != header:
-            raise ValueError(
+        journals = sorted(folder.glob(f"journal-{_DIGITS * '[0-9]'}")) if folder.is_dir() else []
+        with self._telling_damage():
+            for path in journals:
+                found |= _records(path)
+            known = found.pop(_HEADER)["content"] if found else header
+        if known != header:
+            raise WriteError(
                 f"{folder} holds an unfinished result of another image, model or setting; finish that one, delete the "
                 f"folder, or choose another name."
             )
         self._done = found
         self.resumed = bool(found)
         make_folder(folder / "tables")
-        with telling(folder):
+        with telling(folder), self._telling_damage():
             self._group = zarr.open_group(folder / "arrays", mode="a", zarr_format=3)
         last = int(journals[-1].name.removeprefix("journal-")) if journals else 0
         records = [Record({"name": _HEADER, "content": header}), *map(Record, found.values())]
-        self._journal = Journal(folder / f"journal-{last + 1:06}", records)
+        self._journal = Journal(folder / f"journal-{last + 1:0{_DIGITS}}", records)
         for path in journals:
             path.unlink()
 
@@ -72,38 +80,55 @@ class Scratch:
 
     def note(self, *names: str) -> None:
         """Write into the journal that pieces of work are done, with all that they wrote."""
-        self._journal.append([Record({"name": name}) for name in names])
-        self._done |= {name: {"name": name} for name in names}
+        self._note(*(Record({"name": name}) for name in names))
+
+    def _note(self, *records: Record) -> None:
+        self._journal.append(records)
+        self._done |= {record.head["name"]: record.head for record in records}
 
     def array(self, name: str, shape: tuple[int, ...], chunk: int, dtype: Any) -> Any:
         """Return an array on the disk, (Y, X), created unless it is there; all 0 where nothing was written."""
-        if name in self._group:
-            return self._group[name]
         chunks = tuple(min(chunk, length) for length in shape)
-        with telling(self.folder):
-            return self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0)
+        with telling(self.folder), self._telling_damage():
+            if name not in self._group:
+                zstd = ZstdCodec(checksum=True)
+                self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, compressors=zstd, fill_value=0)
+            array = checked_array(self._group[name])
+            if (array.shape, array.chunks, array.dtype) != (shape, chunks, np.dtype(dtype)):
+                raise ValueError("another array")
+        return StoredArray(array, self.folder, _ADVICE)
 
     def save(self, name: str, **columns: NDArray[Any]) -> None:
         """Keep the result of a piece of work, which is done by that."""
-        with replacing(self._table(name)) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, **columns)  # type: ignore[arg-type]  # names of arrays, no option
-        self.note(name)
+        packed = BytesIO()
+        np.savez(packed, **columns)  # type: ignore[arg-type]  # names of arrays, no option
+        with replacing(self._table(name)) as unfinished:
+            unfinished.write_bytes(packed.getbuffer())
+        self._note(Record({"name": name, _CHECK: zlib.crc32(packed.getbuffer())}))
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:
         """Return what was saved."""
-        with np.load(self._table(name), allow_pickle=False) as columns:
-            return {key: columns[key] for key in columns.files}
+        with self._telling_damage():
+            content = self._table(name).read_bytes()
+            if zlib.crc32(content) != self._done[name][_CHECK]:
+                raise ValueError("another table")
+            with np.load(BytesIO(content), allow_pickle=False) as columns:
+                return {key: columns[key] for key in columns.files}
 
     def drop(self, *names: str) -> None:
         """Delete arrays that are no longer needed."""
-        for name in names:
-            if name in self._group:
-                del self._group[name]
+        with telling(self.folder), self._telling_damage():
+            for name in names:
+                if name in self._group:
+                    del self._group[name]
 
     def remove(self) -> None:
         """Delete the whole folder: the work is finished."""
         with telling(self.folder):
             shutil.rmtree(self.folder)
+
+    def _telling_damage(self) -> AbstractContextManager[None]:
+        return telling_damage(self.folder, _ADVICE)
 
     def _table(self, name: str) -> Path:
         return self.folder / "tables" / f"{name.replace('/', '-')}.npz"

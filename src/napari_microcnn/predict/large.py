@@ -165,6 +165,8 @@ def _segment(
     tile, block = _sides(scratch, predictor, micrograph)
     _create(output, scratch, micrograph, model, block, objects=rule is not None)
     classes, labels = open_multiscale(output, "r+")
+    if rule is not None and OBJECTS not in labels:
+        raise WriteError(f"{output} is damaged: it has lost its objects; delete it and begin again.")
     work = Work(
         micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, near
     )
