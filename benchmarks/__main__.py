@@ -23,6 +23,7 @@ NAMES = (
     "tiles",
     "prediction_peers",
     "training_speed",
+    "gpu",
     "workers",
     "large",
     "cap",
