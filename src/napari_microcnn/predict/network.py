@@ -12,6 +12,10 @@ from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
 from napari_microcnn.models import Model
 from napari_microcnn.nets import halo, least_window, prepared
 from napari_microcnn.predict.batches import Core
+from napari_microcnn.predict.uniform import Shortened, shortened
+
+_REMEMBERED = 8
+"""Answers for windows of one value that are remembered."""
 
 
 def surroundings(config: UNetConfig) -> dict[str, int]:
@@ -37,9 +41,29 @@ class ReadyNetwork:
         self._net = prepared(model.net, device, precision)
         self._taken = torch.float32 if precision == torch.int8 else precision
         self._orientations = ORIENTATIONS[:orientations]
+        self._uniform: dict[tuple[tuple[int, ...], bytes], NDArray[np.float32]] = {}
 
     def see(self, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
         """Return the probabilities, (K, H, W), of the core of a normalised window, (C, H, W)."""
+        if self._device.type == "cpu":  # elsewhere a smaller window is not computed alike, bit for bit
+            short = shortened(window, core, **surroundings(self._model.config))
+            if short is not None:
+                return self._repeated(short)
+        return self._computed(window, core)
+
+    def _repeated(self, short: Shortened) -> NDArray[np.float32]:
+        """Return the probabilities, (K, H, W), of the core of a window of one value."""
+        key = short.window.shape, short.window[:, 0, 0].tobytes()
+        found = self._uniform.get(key)
+        if found is None:
+            height, width = short.window.shape[1:]
+            found = self._computed(short.window, (slice(0, height), slice(0, width)))
+            if len(self._uniform) >= _REMEMBERED:
+                self._uniform.clear()
+            self._uniform[key] = found
+        return found.take(short.columns, axis=2).take(short.rows, axis=1)
+
+    def _computed(self, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
         with torch.inference_mode():
             images = torch.from_numpy(window)[None].to(self._device)
             found: NDArray[np.float32] = self.compute(images, core)[0].cpu().numpy()
