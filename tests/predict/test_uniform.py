@@ -45,13 +45,13 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pair]:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("depth", "tile", "windows"), [(2, 384, 3), (3, 640, 2)])
+@pytest.mark.parametrize(("depth", "tile", "edge", "windows"), [(2, 384, 420, 6), (3, 640, 300, 4)])
 def test_black_tiles_are_answered_as_the_network_would(
     both: Callable[..., Pair], random_model: Callable[..., Model], noise: Noise,
-    precision: str, depth: int, tile: int, windows: int,
+    precision: str, depth: int, tile: int, edge: int, windows: int,
 ) -> None:  # fmt: skip
     plane = noise(1300, 1150)
-    plane[:, 420:] = 0  # touches three borders of the plane
+    plane[:, edge:] = 0  # touches three borders of the plane
     found, expected = both(random_model(depth), plane, windows, precision=precision, tile=tile)
     assert np.array_equal(found, expected)
 
@@ -63,7 +63,7 @@ def test_black_tiles_in_every_orientation(
     plane = np.zeros((900, 530), np.uint8)
     plane[:100, :100] = noise(100, 100)
     model = replace(random_model(2), orientations=8)
-    found, expected = both(model, plane, 1, precision=precision, tile=404)
+    found, expected = both(model, plane, 2, precision=precision, tile=404)
     assert np.array_equal(found, expected)
 
 
@@ -71,7 +71,7 @@ def test_black_tiles_with_cores_of_objects(both: Callable[..., Pair], random_mod
     model = random_model(2, ObjectRule(kind="touching", class_id=1))
     plane = np.zeros((900, 900), np.uint8)
     plane[:9, :9] = 200
-    found, expected = both(model, plane, 3, tile=452)
+    found, expected = both(model, plane, 4, tile=452)
     assert np.array_equal(found, expected)
 
 
@@ -85,19 +85,42 @@ def test_a_blank_plane_is_answered_from_one_small_window(
 def test_other_values_have_other_answers(both: Callable[..., Pair], random_model: Callable[..., Model]) -> None:
     plane = np.zeros((400, 1600), np.uint8)
     plane[:, 800:] = 255
-    found, expected = both(random_model(2), plane, 2, tile=400, precision="float32")
+    found, expected = both(random_model(2), plane, 4, tile=400, precision="float32")
     assert np.array_equal(found, expected)
     assert not np.array_equal(found[:, 200, 200], found[:, 200, 1400])
 
 
 @pytest.mark.parametrize("spot", [(0, 0), (200, 201), (511, 511)])
-def test_one_other_pixel_needs_the_network(spot: tuple[int, int]) -> None:
-    window = np.zeros((2, 512, 512), np.float32)
-    core = (slice(96, 416), slice(96, 416))
+def test_one_other_pixel_is_seen(spot: tuple[int, int]) -> None:
+    window, core = np.zeros((2, 512, 512), np.float32), (slice(96, 416), slice(96, 416))
     about = {"margin": 96, "step": 16, "least": 2**16}
-    assert shortened(window, core, **about) is not None
+    short = shortened(window, core, **about)
+    assert short is not None
+    assert short.rest is None
     window[(1, *spot)] = 1e-6
-    assert shortened(window, core, **about) is None
+    short = shortened(window, core, **about)
+    assert short is not None
+    assert short.rest is not None
+    assert short.rest.window.any()
+    assert short.rest.window.shape[1] < 512
+
+
+def test_windows_full_of_other_values_take_no_short_cut() -> None:
+    window = np.zeros((1, 512, 512), np.float32)
+    window[:, ::200, ::200] = 1
+    assert shortened(window, (slice(96, 416),) * 2, margin=96, step=16, least=2**16) is None
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_pieces_of_a_mosaic(
+    both: Callable[..., Pair], random_model: Callable[..., Model], noise: Noise, precision: str
+) -> None:
+    plane, pixels = np.zeros((1111, 1222), np.uint8), noise(1111, 1222)
+    for top, left, height, width in ((5, 30, 90, 280), (500, 407, 37, 41), (800, 900, 311, 322), (420, 0, 2, 1222)):
+        plane[top : top + height, left : left + width] = pixels[top : top + height, left : left + width]
+    model = replace(random_model(2), orientations=2)
+    found, expected = both(model, plane, 8, precision=precision, tile=404)
+    assert np.array_equal(found, expected)
 
 
 def test_places_keep_their_distance_to_the_border_and_their_cell(random_model: Callable[..., Model]) -> None:

@@ -128,7 +128,9 @@ class _Lanes:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._streams = (torch.cuda.Stream(device), torch.cuda.Stream(device)) if device.type == "cuda" else None
+        self._streams: tuple[torch.cuda.Stream, torch.cuda.Stream] | None = None
+        if device.type == "cuda":
+            self._streams = torch.cuda.Stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def packed(self, window: Tensor) -> Tensor:
         """Return a window in memory from which it can be sent."""

@@ -52,16 +52,19 @@ class ReadyNetwork:
         return self._computed(window, core)
 
     def _repeated(self, short: Shortened) -> NDArray[np.float32]:
-        """Return the probabilities, (K, H, W), of the core of a window of one value."""
+        """Return the probabilities, (K, H, W), of the core of a window that holds one value in most places."""
         key = short.window.shape, short.window[:, 0, 0].tobytes()
-        found = self._uniform.get(key)
-        if found is None:
+        known = self._uniform.get(key)
+        if known is None:
             height, width = short.window.shape[1:]
-            found = self._computed(short.window, (slice(0, height), slice(0, width)))
+            known = self._computed(short.window, (slice(0, height), slice(0, width)))
             if len(self._uniform) >= _REMEMBERED:
                 self._uniform.clear()
-            self._uniform[key] = found
-        return found.take(short.columns, axis=2).take(short.rows, axis=1)
+            self._uniform[key] = known
+        found = known.take(short.columns, axis=2).take(short.rows, axis=1)
+        if short.rest is not None:
+            found[(slice(None), *short.rest.place)] = self._computed(short.rest.window, short.rest.core)
+        return found
 
     def _computed(self, window: NDArray[np.float32], core: Core) -> NDArray[np.float32]:
         with torch.inference_mode():
