@@ -98,7 +98,8 @@ def shortened(window: NDArray[np.float32], core: _Region, *, margin: int, step: 
 def _common_value(window: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the value, (C,), of a corner that many pixels have; in a first look, for most windows have none."""
     sample = window[:, ::_EVERY, ::_EVERY]
-    for value in np.unique(window[:, [0, 0, -1, -1], [0, -1, 0, -1]], axis=1).T:
+    corners: list[NDArray[np.float32]] = list(np.unique(window[:, [0, 0, -1, -1], [0, -1, 0, -1]], axis=1).T)
+    for value in corners:
         if (sample == value[:, None, None]).all(axis=0).mean() >= _LEAST_SHARE:
             return value
     return None
