@@ -27,6 +27,7 @@ NAMES = (
     "tiles",
     "prediction_peers",
     "training_speed",
+    "gpu",
     "workers",
     "large",
     "cap",

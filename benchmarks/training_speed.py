@@ -27,7 +27,7 @@ from napari_microcnn.train.segmenter import STEPS_PER_EPOCH, train_segmenter
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 EPOCHS, SIDE = 8, 1024
-_CLASSES = tuple(
+CLASSES = tuple(
     ClassInfo(id=number, name=name, colour=colour)
     for number, name, colour in ((1, "grain", "#0072b2"), (2, "boundary", "#e69f00"))
 )
@@ -65,7 +65,7 @@ def _compared(config: TrainConfig) -> tuple[str, str, float, float, float]:
     ours: list[float] = []
     theirs: tuple[list[float], list[float]] = ([], [])
     whole = 0.0
-    job = train_segmenter([_annotated(config.dense)], _CLASSES, config)
+    job = train_segmenter([annotated(config.dense)], CLASSES, config)
     start = time.perf_counter()
     for event in job:
         if not isinstance(event, BatchDone):
@@ -117,7 +117,8 @@ def _bare_step(config: TrainConfig, loss: Loss) -> Callable[[], object]:
     return step
 
 
-def _annotated(dense: bool) -> Annotated:
+def annotated(dense: bool) -> Annotated:
+    """Return a synthetic image of grains with its mask, or with strokes."""
     structure, imaging = LOOKS["etched"]
     made = polycrystal(structure.model_copy(update={"height": SIDE, "width": SIDE, "grains": 960}), imaging, 0)
     masks = made.structure.boundaries.astype(np.uint8) + 1

@@ -53,6 +53,22 @@ def test_precision_follows_the_wish_then_the_processor(monkeypatch: pytest.Monke
         inference_precision(CPU, "half")
 
 
+def test_bfloat16_on_a_mac_takes_a_system_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    mac = torch.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *_: False)
+    with pytest.raises(ValueError, match="takes macOS 14"):
+        inference_precision(mac, "bfloat16")
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *_: True)
+    assert inference_precision(mac, "bfloat16") == torch.bfloat16
+    assert inference_precision(mac) == torch.float32
+
+
+def test_memory_that_torch_keeps_on_a_card_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("mem_get_info", (500, 1000)), ("memory_reserved", 300), ("memory_allocated", 100)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    assert available_memory(torch.device("cuda")) == 700
+
+
 def test_memory_is_limited_by_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "_CGROUP", tmp_path)
     free = available_memory(CPU)

@@ -93,7 +93,7 @@ def inference_precision(device: torch.device, wanted: str = "auto") -> torch.dty
     Raises
     ------
     ValueError
-        If `wanted` is not ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"int8"``, or int8 and not possible here.
+        If `wanted` is not ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"int8"``, or not possible here.
     """
     import torch
 
@@ -103,6 +103,11 @@ def inference_precision(device: torch.device, wanted: str = "auto") -> torch.dty
         raise ValueError(
             f"The device {device.type!r} of this computer cannot predict with int8, which takes a processor with "
             "VNNI; use the precision 'auto', 'float32' or 'bfloat16'."
+        )
+    if wanted == "bfloat16" and device.type == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        raise ValueError(
+            "This system cannot compute with bfloat16 on its GPU, which takes macOS 14; use the precision 'auto' or "
+            "'float32'."
         )
     if wanted == "int8" or (wanted == "auto" and fast_int8(device)):
         return torch.int8
@@ -117,7 +122,8 @@ def available_memory(device: torch.device) -> int:
         import torch
 
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
+        # What torch keeps for the next results is not free for others, but for us.
+        return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return _free_memory()
 
 
@@ -174,9 +180,9 @@ def out_of_memory(error: BaseException) -> bool:
 
 _MEMORY_IS_OUT = (
     "out of memory", "can't allocate memory", "not enough memory", "could not create a primitive",
-    "could not create a memory object", "std::bad_alloc", "can't start new thread",
+    "could not create a memory object", "std::bad_alloc", "can't start new thread", "status_alloc_failed",
 )  # fmt: skip
-"""What CUDA, PyTorch, oneDNN and Python say when there is no memory for what they were to do."""
+"""What CUDA and its libraries, PyTorch, oneDNN and Python say when there is no memory for what they were to do."""
 
 
 def _c_function(name: str) -> Callable[..., int] | None:

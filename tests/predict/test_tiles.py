@@ -16,7 +16,7 @@ from napari_microcnn.device import fast_int8
 from napari_microcnn.events import Notice
 from napari_microcnn.models import Model, ModelError
 from napari_microcnn.nets import UNet
-from napari_microcnn.predict import Tile, TilePredictor, predict_plane, predict_tiles, tiles
+from napari_microcnn.predict import Tile, TilePredictor, network, predict_plane, predict_tiles, tiles
 
 CLASSES = tuple(ClassInfo(id=number, name=f"class {number}", colour="#0072b2") for number in (1, 2))
 EXACT = {"precision": "float32", "device": "cpu"}
@@ -213,7 +213,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, most: int, error: Exception) -> Non
         return forward(net, x, *core)
 
     monkeypatch.setattr(UNet, "forward", failing)
-    monkeypatch.setattr(tiles, "least_window", lambda _: 0)
+    monkeypatch.setattr(network, "least_window", lambda _: 0)
 
 
 @pytest.mark.parametrize(

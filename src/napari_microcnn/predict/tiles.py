@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -12,10 +14,7 @@ from torch import Tensor
 
 from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
-from napari_microcnn.data.orientations import ORIENTATIONS, Orientation
-from napari_microcnn.data.overview import OVERVIEW, correction
-from napari_microcnn.data.resampling import Resampled, zoomed_shape
-from napari_microcnn.data.windows import Box, read_window, split, window_around
+from napari_microcnn.data.windows import Box, read_window, seen_around, split
 from napari_microcnn.device import (
     available_memory,
     inference_precision,
@@ -27,14 +26,17 @@ from napari_microcnn.device import (
 from napari_microcnn.events import Notice
 from napari_microcnn.micrograph import Pixels
 from napari_microcnn.models import Model
-from napari_microcnn.nets import halo, least_window, prepared
+from napari_microcnn.nets import halo
+from napari_microcnn.predict.batches import BATCHED, Core, Window, alike, in_batches
+from napari_microcnn.predict.context import corrected, with_reach
+from napari_microcnn.predict.network import ReadyNetwork, surroundings
 
 SMALLEST_TILE = 32
-_REACH = 16
-"""Pixels around a tile that its own pixels take part of, by way of the overview's resolution."""
-
 _WORKSPACE = {"cpu": 260 << 20, "mps": 1 << 30, "cuda": 4 << 30}
 """Bytes for the network's intermediate results, at most; more would not be faster."""
+
+_Job = tuple[int, Box]
+"""A box to be predicted, and the number of that which it is part of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +80,9 @@ class TilePredictor:
         if self.device.type == "cpu":
             keep_memory()
         self.precision = inference_precision(self.device, config.precision)
-        self._net = prepared(model.net, self.device, self.precision)
-        self._taken = torch.float32 if self.precision == torch.int8 else self.precision
+        self._net = ReadyNetwork(model, self.device, self.precision, config.orientations or model.orientations)
         self._step: int = 2**model.config.depth
+        self._most, self._together = sys.maxsize, 1
 
     @property
     def precision_name(self) -> str:
@@ -111,43 +113,69 @@ class TilePredictor:
         self.model.check_channels(int(plane.shape[2]) if plane.ndim == 3 else 1)
         limits = limits or intensity_limits(plane)
         whole = box or Box(0, int(plane.shape[0]), 0, int(plane.shape[1]))
-        side = self.tile_side(whole.shape)
-        waiting, done = split(whole, side), 0
+        for _, event in self._tiles(plane, limits, {0: whole}, self.tile_side(whole.shape)):
+            yield event
+
+    def _tiles(
+        self, plane: Pixels, limits: IntensityLimits, boxes: Mapping[int, Box], side: int
+    ) -> Iterator[tuple[int, Notice | Tile]]:
+        """Predict boxes of a plane in tiles of a side; yields what is said, and of which box."""
+        waiting = [(number, tile) for number, box in boxes.items() for tile in split(box, side)]
+        answers, done, classes = self._answers(plane, limits, waiting), 0, len(self.model.classes)
         while waiting:
-            box = waiting.pop(0)
-            if max(box.shape) > side:  # cut before the memory ran out
-                waiting[:0] = split(box, side)
-                continue
             try:
-                probabilities = self._predict(plane, box, limits)
+                found = next(answers)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                side = self._smaller(min(side, max(box.shape)))
-                waiting = [part for other in (box, *waiting) for part in split(other, side)]
-                yield Notice(f"The memory is too small for such tiles; going on with tiles of {side} pixels.")
+                found = None
+            if found is None:  # and the error is gone, which held what had filled the memory
+                number, box = waiting[0]
+                if self._together > 1:
+                    self._most = self._together = self._together // 2
+                else:
+                    side = self._smaller(min(side, max(box.shape)))
+                    waiting = [(other, part) for other, tile in waiting for part in split(tile, side)]
+                    message = f"The memory is too small for such tiles; going on with tiles of {side} pixels."
+                    yield number, Notice(message)
+                answers = self._answers(plane, limits, waiting)
                 continue
+            job, probabilities = found
+            waiting.remove(job)
             done += 1
-            classes = len(self.model.classes)
             cores = probabilities[classes] if self.model.tells_cores else None
-            yield Tile(box.slices, probabilities[:classes], done, done + len(waiting), cores)
+            yield job[0], Tile(job[1].slices, probabilities[:classes], done, done + len(waiting), cores)
 
     def boxes(
         self, plane: Pixels, limits: IntensityLimits, boxes: Mapping[int, Box]
     ) -> Iterator[tuple[int, list[Notice | Tile]]]:
         """Predict boxes of a plane; all that is said of one comes together, with its number."""
-        for number, box in boxes.items():
-            yield number, list(self.tiles(plane, limits, box))
+        if self.device.type not in BATCHED:
+            for number, box in boxes.items():
+                yield number, list(self.tiles(plane, limits, box))
+            return
+        longest = max((max(box.shape) for box in boxes.values()), default=1)
+        said = {number: list[Notice | Tile]() for number in boxes}
+        left = {number: prod(box.shape) for number, box in boxes.items()}
+        for number, event in self._tiles(plane, limits, boxes, self.tile_side((longest, longest))):
+            said[number].append(event)
+            if isinstance(event, Tile):
+                left[number] -= event.probabilities[0].size
+                if not left[number]:
+                    yield number, said.pop(number)
 
     def tile_side(self, shape: tuple[int, int]) -> int:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
         if self._config.tile is not None:
             return -(-self._config.tile // self._step) * self._step
-        memory = min(available_memory(self.device) // 4, _WORKSPACE[self.device.type])
-        window = int((memory / bytes_per_pixel(self.model.config, self.precision)) ** 0.5)
+        window = int((self._workspace() / bytes_per_pixel(self.model.config, self.precision)) ** 0.5)
         largest = max(SMALLEST_TILE, self._step, window - 2 * halo(self.model.config))
         count = -(-max(shape) // largest)
         return -(-max(shape) // (count * self._step)) * self._step
+
+    def _workspace(self) -> int:
+        """Return the bytes that the network may take."""
+        return workspace(self.device.type, available_memory(self.device))
 
     def _smaller(self, side: int) -> int:
         smallest = max(SMALLEST_TILE, self._step)
@@ -162,91 +190,60 @@ class TilePredictor:
             )
         return max(smallest, side // 2 // self._step * self._step)
 
+    def _answers(
+        self, plane: Pixels, limits: IntensityLimits, jobs: Sequence[_Job]
+    ) -> Iterator[tuple[_Job, NDArray[np.float32]]]:
+        """Yield the probabilities, (K, H, W), of boxes: one by one, or many together where that is faster."""
+        if self.device.type not in BATCHED:
+            yield from ((job, self._predict(plane, job[1], limits)) for job in list(jobs))
+            return
+        shape, memory = (int(plane.shape[0]), int(plane.shape[1])), self._workspace()
+
+        def form(job: _Job) -> tuple[tuple[int, int], Box]:
+            known = self._known(job[1], shape)
+            seen = seen_around(known, shape, **self.surroundings)
+            return seen.shape, known.within(seen)
+
+        def most(job: _Job) -> int:
+            pixels = prod(-(-side // self._step) * self._step for side in form(job)[0])
+            return max(1, min(self._most, int(memory / (pixels * bytes_per_pixel(self.model.config, self.precision)))))
+
+        def read(job: _Job) -> Window:
+            return read_window(plane, self._known(job[1], shape), limits=limits, **self.surroundings)
+
+        def compute(images: Tensor, core: Core) -> Tensor:
+            self._together = len(images)
+            return self._net.compute(images, core)
+
+        for job, near in in_batches(alike(jobs, form, most), read, compute, self.device):
+            yield job, self._finished(plane, job[1], limits, near.transpose(1, 2, 0))
+
     def _predict(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (K, H, W), of one box."""
-        if not self.model.overview:
-            return np.ascontiguousarray(self.look(plane, box, limits).transpose(2, 0, 1))
-        shape = (int(plane.shape[0]), int(plane.shape[1]))
-        grown = window_around(box, shape, -(-_REACH // self._step) * self._step, self._step)
-        near = self.look(plane, grown, limits)
-        context = _Context(self, plane, limits, near, grown)
-        change = Resampled(context, shape)[box.slices]  # type: ignore[arg-type]  # read like an array
-        found: NDArray[np.float32] = near[box.within(grown).slices] * change
-        found /= found.sum(axis=-1, keepdims=True)
-        return np.ascontiguousarray(found.transpose(2, 0, 1))
+        known = self._known(box, (int(plane.shape[0]), int(plane.shape[1])))
+        return self._finished(plane, box, limits, self.look(plane, known, limits))
+
+    def _known(self, box: Box, shape: tuple[int, int]) -> Box:
+        """Return what must be predicted at the magnification of the plane for the answer of a box."""
+        return with_reach(box, shape, self._step) if self.model.overview else box
+
+    def _finished(
+        self, plane: Pixels, box: Box, limits: IntensityLimits, near: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the probabilities, (K, H, W), of a box from those, (H, W, K), of what `_known` tells."""
+        if self.model.overview:
+            known = self._known(box, (int(plane.shape[0]), int(plane.shape[1])))
+            near = corrected(plane, box, near, known, lambda overview, part: self.look(overview, part, limits))
+        return np.ascontiguousarray(near.transpose(2, 0, 1))
 
     def look(self, plane: Pixels, box: Box, limits: IntensityLimits) -> NDArray[np.float32]:
         """Return the probabilities, (H, W, K), of one box at the magnification of the plane."""
-        return self.see(*read_window(plane, box, limits=limits, **self.surroundings))
+        return self._net.see(*read_window(plane, box, limits=limits, **self.surroundings)).transpose(1, 2, 0)
 
     @property
     def surroundings(self) -> dict[str, int]:
         """What `read_window` must know of the network."""
-        return {"margin": halo(self.model.config), "step": self._step, "least": least_window(self.model.config)}
-
-    def see(self, window: NDArray[np.float32], core: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Return the probabilities, (H, W, K), of the core of a normalised window, (C, H, W)."""
-        orientations = ORIENTATIONS[: self._config.orientations or self.model.orientations]
-        with torch.inference_mode():
-            images = torch.from_numpy(window)[None].to(self.device, self._taken)
-            found = self._seen(images, orientations[0], core)
-            for orientation in orientations[1:]:
-                found += self._seen(images, orientation, core)
-            return (found / len(orientations)).cpu().numpy()
-
-    def _seen(self, images: Tensor, orientation: Orientation, core: tuple[slice, slice]) -> Tensor:
-        """Return the probabilities, (H, W, K), of the core of a window that the network sees in an orientation."""
-        turned = orientation.apply(images).contiguous(memory_format=torch.channels_last)
-        height, width = (part.stop - part.start for part in core)
-        if height * width >= least_window(self.model.config):
-            region = orientation.region(core, (images.shape[2], images.shape[3]))
-            found = orientation.undo(self._net(turned, region))
-        else:  # the network would round otherwise for so small a part
-            found = orientation.undo(self._net(turned))[:, :, core[0], core[1]]
-        logits = found[0].float().contiguous()
-        if not self.model.tells_cores:
-            return _softmax(logits).permute(1, 2, 0)
-        core_or_not = torch.stack([torch.zeros_like(logits[-1]), logits[-1]])
-        return torch.cat([_softmax(logits[:-1]), _softmax(core_or_not)[1:]]).permute(1, 2, 0)
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """Return the softmax over the first of (K, H, W).
-
-    That of torch takes ten times as long over few classes, and over the first axis computes the ends of a thread's
-    share otherwise, so that the tiles would show.
-    """
-    powers = (logits - logits.amax(dim=0)).exp_()
-    return powers.div_(powers.sum(dim=0))
-
-
-class _Context:
-    """What the overview changes about a plane's answer, (Y, X, K) at its own resolution; predicted where it is read."""
-
-    def __init__(
-        self, predictor: TilePredictor, plane: Pixels, limits: IntensityLimits, near: NDArray[np.float32], box: Box
-    ) -> None:
-        self._predictor, self._limits = predictor, limits
-        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW))
-        self.shape = (*self._plane.shape[:2], near.shape[2])
-        known = _Part(near, box, (int(plane.shape[0]), int(plane.shape[1]), near.shape[2]))
-        self._near = Resampled(known, self.shape[:2])  # type: ignore[arg-type]  # read like an array
-
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
-        box = Box(region[0].start, region[0].stop, region[1].start, region[1].stop)
-        distant = self._predictor.look(self._plane, box, self._limits)  # type: ignore[arg-type]  # read like an array
-        return correction(distant, self._near[region])
-
-
-class _Part:
-    """A box of an array, found under its place in the whole of it."""
-
-    def __init__(self, values: NDArray[np.float32], box: Box, shape: tuple[int, ...]) -> None:
-        self._values, self._box, self.shape = values, box, shape
-
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
-        box = Box(region[0].start, region[0].stop, region[1].start, region[1].stop)
-        return self._values[box.within(self._box).slices]
+        return surroundings(self.model.config)
 
 
 def predict_tiles(
@@ -263,6 +260,11 @@ def predict_plane(model: Model, plane: Pixels, config: SegmentConfig | None = No
         if isinstance(event, Tile):
             result[:, event.region[0], event.region[1]] = event.probabilities
     return result
+
+
+def workspace(device: str, free: int) -> int:
+    """Return the bytes for the network's intermediate results, on a device with so many bytes free."""
+    return min(free // 4, _WORKSPACE[device])
 
 
 def bytes_per_pixel(config: UNetConfig, precision: torch.dtype) -> int:

@@ -185,12 +185,18 @@ def _batches(
         drawn = [near.draw(config.batch - distant)]
         if far is not None and distant:
             drawn.append(far.draw(distant))
-        images, targets = (torch.from_numpy(np.concatenate(parts)).to(device) for parts in zip(*drawn, strict=True))
+        images, targets = (_sent(np.concatenate(parts), device) for parts in zip(*drawn, strict=True))
         if config.augment:
             images, targets = move(images, targets, patch, generator)
             yield change_intensities(images, generator, SEVERE if config.dense else MILD), (targets, images)
         else:
             yield images, (targets.long(), images)
+
+
+def _sent(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Return values on a device; a card gets them from memory that stays in its place, so that nothing waits for it."""
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def _common_calibration(data: Sequence[Annotated]) -> Calibration | None:

@@ -17,6 +17,7 @@ from napari_microcnn.nets import UNet
 from napari_microcnn.train import processes
 from napari_microcnn.train.averaging import Average
 from napari_microcnn.train.clock import Clock
+from napari_microcnn.train.stepping import clipped_step
 from napari_microcnn.train.unfinished import Interrupted
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Any]]
@@ -272,16 +273,8 @@ def _optimise(
             raise ValueError(_too_little(net, images)) from error
         raise
     processes.sum_gradients(net)
-    norm = torch.nn.utils.get_total_norm([one.grad for one in net.parameters() if one.grad is not None], foreach=True)
-    if torch.isfinite(norm):  # one bad batch must not spoil the weights
-        if norm > _LARGEST_GRADIENT:
-            torch.nn.utils.clip_grads_with_norm_(net.parameters(), _LARGEST_GRADIENT, norm, foreach=True)
-        optimiser.step()
+    clipped_step(net, optimiser)
     return float(value.detach())
-
-
-_LARGEST_GRADIENT = 1.0
-"""Norm of all gradients together; larger ones are made as small."""
 
 
 def _too_little(net: UNet, images: Tensor) -> str:
