@@ -20,7 +20,6 @@ from napari_microcnn.io.provenance import describe_calibration, file_sha256, pro
 from napari_microcnn.io.results import check_replaceable
 from napari_microcnn.io.scripts import segment_command
 from napari_microcnn.io.write import write_json_to, write_table_to
-from napari_microcnn.measure.bands import BAND_PIXELS
 from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.summary import summarise
 from napari_microcnn.micrograph import Micrograph
@@ -28,6 +27,8 @@ from napari_microcnn.models import Model
 from napari_microcnn.predict.gap import domain_gap
 from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, begin_large, forget_work
 
+_BAND_PIXELS = 8_000_000
+"""Of a band of labels that is read at once to measure them."""
 _BOX = ("top", "bottom", "left", "right")
 
 
@@ -96,7 +97,10 @@ def _measured(result: LargeSegmentation) -> Table | None:
         return None
     calibration = result.micrograph.calibration
     stored: Any = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0")  # type: ignore[no-untyped-call]
-    bands = (*(1 for _ in stored.shape[:-2]), max(1, BAND_PIXELS // stored.shape[-1]), stored.shape[-1])
+    # Bands of whole chunks are too large in wide images; every part of a chunk costs decoding all of it.
+    rows, width = stored.chunksize[-2], stored.shape[-1]
+    rows = -(-rows // -(-rows * width // _BAND_PIXELS))
+    bands = (*(1 for _ in stored.shape[:-2]), rows, width)
     labels = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0", chunks=bands)  # type: ignore[no-untyped-call]
     table = measure_objects(labels[..., : result.rows, :], calibration)
     return {**table, **{f"{side}_px": result.objects[side] for side in _BOX}}

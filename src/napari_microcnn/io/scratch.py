@@ -56,6 +56,7 @@ class Scratch:
                 f"folder, or choose another name."
             )
         self._done = found
+        self._arrays: dict[str, Any] = {}
         self.resumed = bool(found)
         make_folder(folder / "tables")
         with telling(folder):
@@ -77,11 +78,19 @@ class Scratch:
 
     def array(self, name: str, shape: tuple[int, ...], chunk: int, dtype: Any) -> Any:
         """Return an array on the disk, (Y, X), created unless it is there; all 0 where nothing was written."""
-        if name in self._group:
-            return self._group[name]
-        chunks = tuple(min(chunk, length) for length in shape)
-        with telling(self.folder):
-            return self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0)
+        if name not in self._arrays:
+            chunks = tuple(min(chunk, length) for length in shape)
+            with telling(self.folder):
+                self._arrays[name] = (
+                    self._group[name]
+                    if name in self._group
+                    else self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0)
+                )
+        return self._arrays[name]
+
+    def passing(self, name: str, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+        """Return an array in memory, until it is dropped; all 0 at first."""
+        return self._arrays.setdefault(name, np.zeros(shape, dtype))
 
     def save(self, name: str, **columns: NDArray[Any]) -> None:
         """Keep the result of a piece of work, which is done by that."""
@@ -97,7 +106,7 @@ class Scratch:
     def drop(self, *names: str) -> None:
         """Delete arrays that are no longer needed."""
         for name in names:
-            if name in self._group:
+            if not isinstance(self._arrays.pop(name, None), np.ndarray) and name in self._group:
                 del self._group[name]
 
     def remove(self) -> None:
