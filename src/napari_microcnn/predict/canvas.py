@@ -60,7 +60,9 @@ class Canvas:
         full = f"{self.name}-{name}"
         if not self.lasting:
             return self.scratch.passing(full, self.shape, dtype)
-        return self.scratch.array(full, self.shape, self.side, dtype)
+        return self.scratch.array(
+            full, self.shape, -(-self.side // 2), dtype
+        )  # for margins less is read around a block
 
     def drop(self, *names: str) -> None:
         """Delete arrays."""

@@ -153,7 +153,7 @@ def nearest_number(
 def largest_around(values: NDArray[Number], reach: int = 1) -> NDArray[Number]:
     """Return for every pixel of (Y, X) the largest value within so many rows and columns.
 
-    That of scipy.ndimage takes ten times as long, for it computes with float64, one pixel after the other.
+    With bytes scipy.ndimage takes ten times as long, for it computes with float64, one pixel after the other.
     """
     result = np.empty_like(values)
     for inner, outer in _strips(len(values), margin=reach):

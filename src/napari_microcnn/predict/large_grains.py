@@ -137,7 +137,7 @@ class GrainCloser:
             cores, left, deep = ready
             np.copyto(cores, -narrow.add(box, left), where=left)
             self._cores[box.slices] = cores
-            size[:] += np.bincount(np.maximum(cores, 0).ravel(), minlength=len(size))
+            np.add.at(size, np.maximum(cores, 0).ravel(), 1)
             sure = cores[deep]
             wide[sure[sure > 0]] = True
             slim.append(np.unique(-sure[sure < 0]))

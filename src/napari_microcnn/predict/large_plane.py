@@ -281,10 +281,11 @@ class LargePlane:
             return values
 
         def work(box: Box, values: NDArray[np.uint8]) -> None:
-            specimen = np.ones(box.shape, bool)
-            for plate in self._plates(*box.slices):
+            plates = list(self._plates(*box.slices))
+            specimen = np.ones(box.shape if plates else (), bool)
+            for plate in plates:
                 specimen[plate] = False
-            counts[:] += np.bincount(values[specimen], minlength=256)
+            counts[:] += np.bincount(values[specimen].ravel(), minlength=256)
             self._write(self._work.classes, *box.slices, values)
 
         def finish() -> Columns:

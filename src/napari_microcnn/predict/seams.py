@@ -90,10 +90,13 @@ class SeamLabels:
     def _note(self, box: Box, local: NDArray[np.int32], found: int) -> None:
         """Keep size and first pixel of every region of a block."""
         flat = local.ravel()
-        self._sizes.append(np.bincount(flat, minlength=found + 1)[1:].astype(np.int32))
-        # The regions of a block are numbered in the order of their first pixels.
-        first = np.searchsorted(np.maximum.accumulate(flat), np.arange(1, found + 1, dtype=np.int32))
-        row, col = np.divmod(first, local.shape[1])
+        starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1]))  # of runs of one number, which are far fewer
+        numbers = flat[starts]
+        sizes = np.bincount(numbers, np.diff(starts, append=flat.size), found + 1)
+        self._sizes.append(sizes[1:].astype(np.int32))
+        first = np.zeros(found + 1, np.int64)
+        first[numbers[::-1]] = starts[::-1]  # the last assignment counts: that of the first pixel
+        row, col = np.divmod(first[1:], local.shape[1])
         self._first.append((row + box.top) * self._width + col + box.left)
 
     def _meet(self, here: NDArray[np.int32], there: NDArray[np.int32], offset: int) -> None:
