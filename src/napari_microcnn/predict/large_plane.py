@@ -33,7 +33,7 @@ from napari_microcnn.predict.segment import OVERLAY_LEFT_OUT, SAMPLE, look_over
 from napari_microcnn.predict.tiles import Tile
 
 _WRITING = "Writing the class map"
-_SWEEP = 32
+_SWEEP = 8
 """Tiles after which freed memory is handed back, so that its scraps do not pile up."""
 
 
