@@ -80,7 +80,7 @@ def write_picture(folder: Path, side: int, frames: int = 1, kind: str = "") -> N
     structure, imaging = LOOKS["etched"]
     half = _PERIOD // 2
     grains = structure.model_copy(update={"height": half, "width": half, "grains": 960})
-    motif = np.pad(polycrystal(grains, imaging, 0).image, (0, half), mode="symmetric")
+    motif: NDArray[Any] = np.pad(polycrystal(grains, imaging, 0).image, (0, half), mode="symmetric")
     if kind == "uint16":
         motif = motif.astype(np.uint16) * 257
 

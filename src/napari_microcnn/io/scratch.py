@@ -88,7 +88,7 @@ class Scratch:
                 )
         return self._arrays[name]
 
-    def passing(self, name: str, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+    def passing(self, name: str, shape: tuple[int, int], dtype: Any) -> Any:
         """Return an array in memory, until it is dropped; all 0 at first."""
         return self._arrays.setdefault(name, np.zeros(shape, dtype))
 

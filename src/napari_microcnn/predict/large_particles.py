@@ -33,7 +33,8 @@ def label_blocks(
     seams = SeamLabels(canvas.shape[1], CORNERS)
 
     def prepare(box: Box) -> NDArray[np.bool_]:
-        return np.asarray(classes[box.slices]) == class_id
+        mask: NDArray[np.bool_] = np.asarray(classes[box.slices]) == class_id
+        return mask
 
     def work(box: Box, mask: NDArray[np.bool_]) -> None:
         labels[box.slices] = seams.add(box, mask)
@@ -67,7 +68,7 @@ def separate_blocks(
 
     def prepare(box: Box) -> NDArray[np.int32]:
         outer, core = canvas.grown(box, _REACH)
-        here = regions_of[np.asarray(regions[box.slices])]
+        here: NDArray[np.int32] = regions_of[np.asarray(regions[box.slices])]
         touching = np.unique(here[several[here]])
         if len(touching):
             around = regions_of[np.asarray(regions[outer.slices])]
