@@ -11,7 +11,7 @@ from typing import Any
 import dask.array as da
 
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import give_back_memory
+from napari_microcnn.device import give_back_memory, out_of_memory
 from napari_microcnn.events import Event, Finished, Notice, Progress
 from napari_microcnn.io.export import write_all
 from napari_microcnn.io.multiscale import SUFFIX
@@ -24,11 +24,12 @@ from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.summary import summarise
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model
-from napari_microcnn.predict.gap import domain_gap
+from napari_microcnn.predict.gap import Gap, domain_gap
 from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, begin_large, forget_work
 
 _BAND_PIXELS = 8_000_000
 """Of a band of labels that is read at once to measure them."""
+_UNJUDGED = "The memory was too small to tell how far the model can be trusted with this image; check the result."
 _BOX = ("top", "bottom", "left", "right")
 
 
@@ -78,10 +79,13 @@ def segment_large_file(
     yield Progress(0, 1, "Measuring")
     give_back_memory()
     table = _measured(result)
-    gap = domain_gap(micrograph, model, settings, result.views[len(result.views) // 2][0])
-    if gap.light != "green":
-        yield Notice(gap.sentence)
-    told = _told(result, table, called, source) | {"domain_gap": {**gap.info(), "sentence": gap.sentence}}
+    told = _told(result, table, called, source)
+    if (gap := _gap(result)) is None:
+        yield Notice(_UNJUDGED)
+    else:
+        told["domain_gap"] = {**gap.info(), "sentence": gap.sentence}
+        if gap.light != "green":
+            yield Notice(gap.sentence)
     writers: dict[str, Any] = {} if table is None else {f"{stem}.csv": partial(write_table_to, columns=table)}
     hashes = {f"{output.name}/zarr.json": file_sha256(output / "zarr.json")}
     record = told | {"files": [output.name, *writers], "sha256": hashes}
@@ -89,6 +93,17 @@ def segment_large_file(
     written = write_all(folder, writers)
     forget_work(output)
     return [output, *written]
+
+
+def _gap(result: LargeSegmentation) -> Gap | None:
+    """Return how far to trust the result; None where there is no memory left to find out: no reason to lose it."""
+    give_back_memory()
+    try:
+        return domain_gap(result.micrograph, result.model, result.config, result.views[len(result.views) // 2][0])
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return None
 
 
 def _measured(result: LargeSegmentation) -> Table | None:
