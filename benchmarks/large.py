@@ -1,6 +1,7 @@
 """Images larger than the memory: peak memory and time per million pixels at several sizes.
 
-``python -m benchmarks large`` takes the images in `IMAGES`; ``python -m benchmarks.large 30000 1000x256`` others.
+``python -m benchmarks large`` takes the images in `IMAGES`; ``python -m benchmarks.large 30000 1000x256 4096-uint16``
+others.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -23,25 +25,27 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Table
 
-IMAGES = ("4096", "8192", "15000", "16384", "30000", "1000x256")
-"""Sides, or frames of a stack and their side."""
+IMAGES = ("4096", "4096-uint16", "4096-zarr", "8192", "15000", "16384", "30000", "1000x256")
+"""Sides, or frames of a stack and their side; a TIFF file of uint8 or uint16, or an OME-Zarr of uint8."""
 
-_PERIOD, _TILE = 2048, 256
-_BYTES = 10
-"""Disk space per pixel for the image, the result and the work on it."""
+_PERIOD, _TILE, _CHUNK = 2048, 256, 1024
+_BYTES = 9
+"""Disk space per pixel for the result and the work on it."""
+_TYPES = {"": "uint8", "uint16": "uint16", "zarr": "uint8"}
 
 
 def run(images: Sequence[str] = IMAGES) -> Table:
     """Segment synthetic polycrystals in child processes, from a tiled TIFF to an OME-Zarr with instances."""
     table = Table(
-        "Images larger than the memory, model grain-boundaries, TIFF to OME-Zarr with grains and their numbers",
+        "Images larger than the memory, model grain-boundaries, TIFF (of uint8 unless said otherwise) or OME-Zarr to "
+        "OME-Zarr with grains and their numbers",
         ("image", "grains", "peak memory (MB)", "CPU s / MP", "wall s / MP", "s / MP for the tiles"),
         note="Bar: peak memory below 1,200 MB and within 10 % between 15,000 and 30,000; time per million pixels "
         "constant within 10 %. Peak memory is the largest resident set of the process, Python and torch included.",
     )
     for image in images:
-        frames, side = _size(image)
-        needed = _BYTES * frames * side**2
+        frames, side, kind = _parsed(image)
+        needed = (_BYTES + np.dtype(_TYPES[kind]).itemsize) * frames * side**2
         with tempfile.TemporaryDirectory() as folder:
             free = shutil.disk_usage(folder).free
             if free < needed:
@@ -72,31 +76,43 @@ def _declare(table: Table) -> None:
         table.at_most("time per MP, most against least", max(times) / min(times), 1.1)
 
 
-def _size(image: str) -> tuple[int, int]:
-    """Return the number of frames and their side."""
-    *frames, side = map(int, image.split("x"))
-    return (frames or [1])[0], side
+def _parsed(image: str) -> tuple[int, int, str]:
+    """Return the number of frames, their side, and the kind of file."""
+    size, _, kind = image.partition("-")
+    *frames, side = map(int, size.split("x"))
+    return (frames or [1])[0], side, kind
 
 
-def write_picture(path: Path, side: int, frames: int = 1) -> None:
-    """Write a polycrystal made of mirrored copies of a small one as a tiled TIFF, tile by tile.
+def write_picture(folder: Path, side: int, frames: int = 1, kind: str = "") -> None:
+    """Write a polycrystal made of mirrored copies of a small one as a tiled TIFF, or an OME-Zarr, tile by tile.
 
     Every frame of a stack shows the same.
     """
+    from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
     from napari_microcnn.synth import LOOKS, polycrystal
 
     structure, imaging = LOOKS["etched"]
     half = _PERIOD // 2
     grains = structure.model_copy(update={"height": half, "width": half, "grains": 960})
-    motif = np.pad(polycrystal(grains, imaging, 0).image, (0, half), mode="symmetric")
+    motif: NDArray[Any] = np.pad(polycrystal(grains, imaging, 0).image, (0, half), mode="symmetric")
+    if kind == "uint16":
+        motif = motif.astype(np.uint16) * 257
 
-    def tiles() -> Iterator[NDArray[np.uint8]]:
-        for _, top, left in product(range(frames), range(0, side, _TILE), range(0, side, _TILE)):
-            row, column = top % _PERIOD, left % _PERIOD
-            yield motif[row : row + _TILE, column : column + _TILE]
+    def part(top: int, left: int, size: int) -> NDArray[Any]:
+        rows, columns = (np.arange(start, min(start + size, side)) % _PERIOD for start in (top, left))
+        return motif[np.ix_(rows, columns)]
 
+    if kind == "zarr":
+        create_multiscale(folder / "large.zarr", (side, side), _CHUNK, name="polycrystal")
+        image, _ = open_multiscale(folder / "large.zarr", "r+")
+        for top, left in product(range(0, side, _CHUNK), repeat=2):
+            box = part(top, left, _CHUNK)
+            image[top : top + len(box), left : left + box.shape[1]] = box
+        return
+    places = product(range(frames), range(0, side, _TILE), range(0, side, _TILE))
+    tiles = (motif[top % _PERIOD :, left % _PERIOD :][:_TILE, :_TILE] for _, top, left in places)
     shape = (side, side) if frames == 1 else (frames, side, side)
-    tifffile.imwrite(path, tiles(), shape=shape, dtype=np.uint8, tile=(_TILE, _TILE), bigtiff=True)
+    tifffile.imwrite(folder / "large.tif", tiles, shape=shape, dtype=motif.dtype, tile=(_TILE, _TILE), bigtiff=True)
 
 
 def _segment(folder: Path) -> list[str]:
@@ -109,7 +125,7 @@ def _segment(folder: Path) -> list[str]:
     config = SegmentConfig(magnification=1.0, device="cpu")
     predict_plane(model, np.zeros((512, 512), np.uint8), config)  # the first calls choose how to compute
     start, tiles, grains, pixels = time.perf_counter(), 0.0, 0, 1
-    for event in segment_large(folder / "large.tif", model, config, folder / "large.ome.zarr"):
+    for event in segment_large(next(folder.glob("large.*")), model, config, folder / "result.ome.zarr"):
         if isinstance(event, TileDone):
             tiles = time.perf_counter() - start
         elif isinstance(event, Finished):
@@ -124,8 +140,8 @@ def _segment(folder: Path) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "picture":
-        count, length = _size(sys.argv[2])
-        write_picture(Path(sys.argv[3]) / "large.tif", length, count)
+        count, length, what = _parsed(sys.argv[2])
+        write_picture(Path(sys.argv[3]), length, count, what)
     elif sys.argv[1] == "segment":
         print(json.dumps(_segment(Path(sys.argv[3]))))
     else:

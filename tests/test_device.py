@@ -69,15 +69,54 @@ def test_memory_that_torch_keeps_on_a_card_is_at_hand(monkeypatch: pytest.Monkey
     assert available_memory(torch.device("cuda")) == 700
 
 
-def test_memory_is_limited_by_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+TWO, ONE = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "left"),
+    [
+        ("0::/", {".": ("1000000", "400000")}, 600_000),
+        ("0::/", {".": ("max", "400000")}, None),
+        ("0::/slurm/job7/step", {"slurm/job7": ("900000", "100000"), "slurm/job7/step": ("max", "90000")}, 800_000),
+        ("0::/slurm/job7", {"slurm": ("500000", "490000"), "slurm/job7": ("900000", "0")}, 10_000),
+        ("0::/slurm/job7", {"slurm/job8": ("500000", "490000")}, None),
+        ("0::/docker/1f0c", {".": ("1000000", "400000")}, 600_000),  # seen from outside, mounted as the root
+        ("0::/../other", {".": ("1000000", "400000"), "other": ("5", "0")}, 600_000),
+        ("0::/job", {"job": ("1000", "5000")}, 0),
+        ("5:cpu:/a\n4:pids,memory:/job\n0::/a", {"memory/job": ("700000", "200000")}, 500_000),
+        ("4:memory:/job", {"memory/job": (str(2**63 - 4096), "200000"), "memory": ("800000", "0")}, 800_000),
+    ],
+)
+def test_memory_is_limited_by_control_groups(
+    own: str, limits: dict[str, tuple[str, str]], left: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Both versions of them: that of the process, those around it, and no others."""
     monkeypatch.setattr(module, "_CGROUP", tmp_path)
-    free = available_memory(CPU)
-    assert free > 2**20
-    (tmp_path / "memory.max").write_text("1000000\n")
-    (tmp_path / "memory.current").write_text("400000\n")
-    assert available_memory(CPU) == 600_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert available_memory(CPU) > 600_000
+    monkeypatch.setattr(module, "_OWN_GROUP", tmp_path / "own")
+    (tmp_path / "own").write_text(own + "\n")
+    for place, values in limits.items():
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        for name, value in zip(ONE if "memory" in place else TWO, values, strict=True):
+            (tmp_path / place / name).write_text(value + "\n")
+    if left is None:
+        assert available_memory(CPU) > 2**20
+    else:
+        assert available_memory(CPU) == left
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "spare"), [("", TWO, "inactive_file"), ("memory", ONE, "total_inactive_file")]
+)
+def test_files_that_the_system_keeps_at_hand_take_no_memory(
+    folder: str, names: tuple[str, str], spare: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_CGROUP", tmp_path)
+    monkeypatch.setattr(module, "_OWN_GROUP", tmp_path / "own")
+    (tmp_path / "own").write_text(f"3:{folder}:/\n")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    for name, value in zip((*names, "memory.stat"), ("1000000", "900000", f"anon 5\n{spare} 700000"), strict=True):
+        (tmp_path / folder / name).write_text(f"{value}\n")
+    assert available_memory(CPU) == 800_000
 
 
 def test_an_image_is_too_large_when_its_segmentation_fills_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

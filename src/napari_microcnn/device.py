@@ -7,8 +7,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import psutil
@@ -16,7 +16,13 @@ import psutil
 if TYPE_CHECKING:
     import torch
 
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_GROUP_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""By the controller and folder of control groups, version 2 and 1: limit, use, and the part of it that the system gives
+back when it is asked for memory."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Of glibc's malloc.h."""
 _UNLIMITED = 2**63
@@ -205,9 +211,40 @@ def _limited_memory() -> int:
 
 def _cgroup_memory() -> int:
     """Return what a container or a cluster job may still use; without a limit a huge number."""
+    return min((_left_in(folder, *files) for folder, files in _own_groups()), default=_UNLIMITED)
+
+
+def _own_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Yield the folder of every control group that this process is in, and how its files are called.
+
+    A container may see itself as the root; where it is told of its place outside, folders above are all it finds.
+    """
     try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        used = int((_CGROUP / "memory.current").read_text())
+        lines = _OWN_GROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        parts = PurePosixPath(place).parts[1:]
+        for controller in _GROUP_FILES.keys() & set(controllers.split(",")):
+            for depth in range(len(parts) + 1):
+                if ".." not in parts[:depth]:
+                    yield _CGROUP.joinpath(controller, *parts[:depth]), _GROUP_FILES[controller]
+
+
+def _left_in(folder: Path, limit: str, use: str, spare: str) -> int:
+    """Return what the limit of a control group leaves; without one a huge number."""
+    try:
+        most, used = (folder / limit).read_text(encoding="utf-8").strip(), int((folder / use).read_text("utf-8"))
     except (OSError, ValueError):
         return _UNLIMITED
-    return max(int(limit) - used, 0) if limit.isdigit() else _UNLIMITED
+    return max(int(most) - used + _spare(folder, spare), 0) if most.isdigit() else _UNLIMITED
+
+
+def _spare(folder: Path, name: str) -> int:
+    """Return the bytes of files that are in memory only because nobody else needs it."""
+    try:
+        kinds = dict(line.split() for line in (folder / "memory.stat").read_text("utf-8").splitlines())
+        return int(kinds.get(name, 0))
+    except (OSError, ValueError):
+        return 0

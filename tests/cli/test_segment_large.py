@@ -98,3 +98,17 @@ def test_a_run_killed_while_it_measures_only_measures_again(
     monkeypatch.setattr("napari_microcnn.predict.tiles.TilePredictor.tiles", None)
     assert segment(out, model, image, "--large") == 0
     assert sorted(path.name for path in out.iterdir()) == ["p0.csv", "p0.json", "p0.ome.zarr"]
+
+
+def test_a_result_is_kept_where_there_is_no_memory_to_judge_it(
+    pictures: Path, model: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(large, "domain_gap", full)
+    assert segment(tmp_path, model, pictures / "images" / "p0.tif", "--large") == 0
+    assert "The memory was too small to tell how far" in capsys.readouterr().err
+    record = json.loads((tmp_path / "p0.json").read_text(encoding="utf-8"))
+    assert "domain_gap" not in record
+    assert record["results"]

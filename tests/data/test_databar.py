@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from napari_microcnn.data import greys
 from napari_microcnn.data.databar import find_overlays, overlays_of
 from napari_microcnn.data.windows import Box
 from napari_microcnn.io.samples import NANOPOROUS_ROWS, nanoporous
@@ -167,3 +170,38 @@ def test_what_the_user_drew_counts() -> None:
     assert found.plates == (Box(100, 120, 10, 90),)
     with pytest.raises(ValueError, match="covers the whole image"):
         overlays_of(grey, {DRAWN: ((0, 360, 0, 480),)})
+
+
+def drawn() -> list[Array]:
+    """Return pictures with what is looked for at an edge, in the middle, and across the seams of bands."""
+    plate = Box(100, 170, 100, 330)
+    barred = with_bar(scene("texture"), 50, 0, 255)
+    return [
+        barred, barred[::-1], jpeg(barred, 75), np.float32(barred) / 255, np.stack([barred.astype(float)] * 3, -1),
+        with_plate(scene("texture"), plate, 255, 0), with_plate(barred, plate, 255, 0, ticks=True), scene("saturated"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [33, 100])
+def test_bands_of_rows_change_nothing(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [find_overlays(seen) for seen in drawn()]
+    assert [bool(found) for found in expected] == [True] * 7 + [False]
+    assert len(expected[6].plates) == 1
+    monkeypatch.setattr(greys, "_BAND", rows * SIDE[1] * 4)
+    assert [find_overlays(seen) for seen in drawn()] == expected
+    lazy = [da.from_array(seen, chunks=(64, 200, *seen.shape[2:])) for seen in drawn()]
+    assert [find_overlays(seen) for seen in lazy] == expected
+
+
+def test_a_large_plane_is_never_in_memory_as_a_whole() -> None:
+    box = Box(100, 170, 100, 330)
+    tile = da.from_array(with_plate(scene("texture"), box, 255, 0).astype(float), chunks=-1)
+    plane = da.tile(tile, (8, 8))
+    assert plane.nbytes > 85e6
+    tracemalloc.start()
+    try:
+        find_overlays(plane)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6

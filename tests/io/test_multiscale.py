@@ -56,13 +56,20 @@ def test_what_others_write_is_read(tmp_path: Path, version: str, axes: str, shap
     assert np.array_equal(plane[..., 0] if kept == "YXC" else plane.reshape(-1, 30, 40)[0], PIXELS)
 
 
-def test_regions_come_in_any_order_and_all_levels_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gathered", [False, True])
+def test_regions_come_in_any_order_and_all_levels_agree(gathered: bool, tmp_path: Path) -> None:
     create_multiscale(tmp_path / "a.zarr", (1300, 77), 50, name="a")
     image, whole = open_multiscale(tmp_path / "a.zarr", "r+")[0], np.random.default_rng(0).integers(0, 255, (1300, 77))
     starts = [(top, left) for top in range(0, 1300, 111) for left in range(0, 77, 23)]
     for top, left in np.random.default_rng(1).permutation(starts).tolist():
         part = whole[top : top + 111, left : left + 23]
-        image[top : top + part.shape[0], left : left + part.shape[1]] = part
+        region = (slice(top, top + part.shape[0]), slice(left, left + part.shape[1]))
+        if gathered:
+            image.put(region, part)
+            assert np.array_equal(image[region], part)
+        else:
+            image[region] = part
+    image.flush()
     assert len(image.levels) == 3
     for number, level in enumerate(image.levels):
         assert np.array_equal(level[...], whole[:: 1 << number, :: 1 << number])

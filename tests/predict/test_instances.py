@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_microcnn.config import VoronoiConfig
 from napari_microcnn.predict import close_grains, grain_boundaries, label_particles
-from napari_microcnn.predict.instances import bridges
+from napari_microcnn.predict.instances import bridges, largest_around, nearest_number
 from napari_microcnn.synth import voronoi
 
 
@@ -138,3 +138,20 @@ def test_particles_are_numbered_and_small_ones_dropped(min_size, count):
 
 def test_particles_that_touch_at_a_corner_are_one():
     assert label_particles(np.eye(6, dtype=bool), 0).max() == 1
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32])
+@pytest.mark.parametrize("shape", [(700, 9), (2, 2), (1, 40)])
+def test_the_largest_around_is_that_of_scipy(dtype: type, shape: tuple[int, int]) -> None:
+    values = (np.random.default_rng(0).integers(-9, 9, shape) ** 3).astype(dtype)
+    for reach in (1, 3):
+        expected = ndimage.maximum_filter(values, 2 * reach + 1, mode="nearest")
+        assert np.array_equal(largest_around(values, reach), expected)
+
+
+def test_the_nearest_number_and_how_far_it_is() -> None:
+    cores = np.zeros((9, 12), np.int32)
+    cores[4, 2], cores[4, 11] = 7, 5
+    found, farthest = nearest_number(cores, (slice(4, 5), slice(2, 12)))
+    assert found.tolist() == [[7, 7, 7, 7, 7, 5, 5, 5, 5, 5]]
+    assert farthest == 4

@@ -50,6 +50,7 @@ def test_a_plane_without_boundary_or_without_grain_is_one(tmp_path, probability)
 
 
 def test_blocks_far_from_any_grain_are_filled_from_their_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_grains, "NEAR", 2)
     monkeypatch.setattr(large_grains, "REACH", 4)
     boundary = np.ones((200, 130), np.float32)
     boundary[:20, :20] = boundary[-20:, -20:] = 0

@@ -11,7 +11,7 @@ from typing import Any
 import dask.array as da
 
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import give_back_memory
+from napari_microcnn.device import give_back_memory, out_of_memory
 from napari_microcnn.events import Event, Finished, Notice, Progress
 from napari_microcnn.io.export import write_all
 from napari_microcnn.io.multiscale import SUFFIX
@@ -20,14 +20,16 @@ from napari_microcnn.io.provenance import describe_calibration, file_sha256, pro
 from napari_microcnn.io.results import check_replaceable
 from napari_microcnn.io.scripts import segment_command
 from napari_microcnn.io.write import write_json_to, write_table_to
-from napari_microcnn.measure.bands import BAND_PIXELS
 from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.summary import summarise
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model
-from napari_microcnn.predict.gap import domain_gap
+from napari_microcnn.predict.gap import Gap, domain_gap
 from napari_microcnn.predict.large import OBJECTS, LargeSegmentation, begin_large, forget_work
 
+_BAND_PIXELS = 8_000_000
+"""Of a band of labels that is read at once to measure them."""
+_UNJUDGED = "The memory was too small to tell how far the model can be trusted with this image; check the result."
 _BOX = ("top", "bottom", "left", "right")
 
 
@@ -77,10 +79,13 @@ def segment_large_file(
     yield Progress(0, 1, "Measuring")
     give_back_memory()
     table = _measured(result)
-    gap = domain_gap(micrograph, model, settings, result.views[len(result.views) // 2][0])
-    if gap.light != "green":
-        yield Notice(gap.sentence)
-    told = _told(result, table, called, source) | {"domain_gap": {**gap.info(), "sentence": gap.sentence}}
+    told = _told(result, table, called, source)
+    if (gap := _gap(result)) is None:
+        yield Notice(_UNJUDGED)
+    else:
+        told["domain_gap"] = {**gap.info(), "sentence": gap.sentence}
+        if gap.light != "green":
+            yield Notice(gap.sentence)
     writers: dict[str, Any] = {} if table is None else {f"{stem}.csv": partial(write_table_to, columns=table)}
     hashes = {f"{output.name}/zarr.json": file_sha256(output / "zarr.json")}
     record = told | {"files": [output.name, *writers], "sha256": hashes}
@@ -90,13 +95,27 @@ def segment_large_file(
     return [output, *written]
 
 
+def _gap(result: LargeSegmentation) -> Gap | None:
+    """Return how far to trust the result; None where there is no memory left to find out: no reason to lose it."""
+    give_back_memory()
+    try:
+        return domain_gap(result.micrograph, result.model, result.config, result.views[len(result.views) // 2][0])
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return None
+
+
 def _measured(result: LargeSegmentation) -> Table | None:
     """Return what `measure_objects` tells and the boxes of the objects, read band by band."""
     if result.objects is None:
         return None
     calibration = result.micrograph.calibration
     stored: Any = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0")  # type: ignore[no-untyped-call]
-    bands = (*(1 for _ in stored.shape[:-2]), max(1, BAND_PIXELS // stored.shape[-1]), stored.shape[-1])
+    # Bands of whole chunks are too large in wide images; every part of a chunk costs decoding all of it.
+    rows, width = stored.chunksize[-2], stored.shape[-1]
+    rows = -(-rows // -(-rows * width // _BAND_PIXELS))
+    bands = (*(1 for _ in stored.shape[:-2]), rows, width)
     labels = da.from_zarr(str(result.path), component=f"labels/{OBJECTS}/0", chunks=bands)  # type: ignore[no-untyped-call]
     table = measure_objects(labels[..., : result.rows, :], calibration)
     return {**table, **{f"{side}_px": result.objects[side] for side in _BOX}}

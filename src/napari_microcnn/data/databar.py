@@ -7,15 +7,16 @@ material taken for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_microcnn.data.greys import Greys, Regions, counted, most_frequent
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
+from napari_microcnn.data.plates import find_plates
 from napari_microcnn.data.windows import Box
 from napari_microcnn.micrograph import DRAWN, Pixels
 
@@ -27,12 +28,10 @@ _LARGEST = 1 << 26
 """Images of more pixels are stitched, and have none either."""
 _TALLEST, _FLATTEST = 0.3, 10
 """Height of a databar: at most this share of the image, at least so many rows."""
-_SMALLEST_PLATE = 5e-4
-"""Share of the image."""
 _GREYS = 16
 """Pictures of fewer grey values are drawings or masks themselves."""
-_EXACT = ("u1", "u2", "f4")
-"""Types whose values are the same as float32, so that a large plane is not held as that too."""
+_MOST_INKS = 1 << 20
+"""Ink of more different grey values is none."""
 _JPEG = 8
 """Grey levels by which JPEG blurs an even ground, of 8 bits."""
 
@@ -123,77 +122,86 @@ def find_overlays(plane: Pixels) -> Overlays:
     Parameters
     ----------
     plane : array, (Y, X) or (Y, X, C)
-        Planes of more than 64 million pixels are not read.
+        A lazy one is read in bands of rows. Planes of more than 64 million pixels are not read.
 
     Returns
     -------
     Overlays
         False where there is nothing.
     """
-    shape = int(plane.shape[0]), int(plane.shape[1])
-    whole = Box(0, shape[0], 0, shape[1])
-    if min(shape) < _LEAST_SIDE or shape[0] * shape[1] > _LARGEST or plane.dtype.kind == "b":
-        return Overlays(whole, (), shape)
-    pixels = np.asarray(plane)
-    bytes_only = pixels.dtype == np.uint8
-    grey: NDArray[Any] = pixels if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float32)
-    if grey.dtype.str[1:] not in _EXACT:
-        grey = grey.astype(np.float32)
-    del pixels
-    if _few_greys(grey[shape[0] // 3 : 2 * shape[0] // 3 : 2, ::2]):
-        return Overlays(whole, (), shape)
-    for blur in (0, _JPEG) if bytes_only else (0,):
-        below = _bar_rows(grey, blur)
-        above = _bar_rows(grey[::-1], blur)
+    greys = Greys(plane)
+    shape, nothing = greys.shape, Overlays(greys.whole, (), greys.shape)
+    if min(shape) < _LEAST_SIDE or shape[0] * shape[1] > _LARGEST or plane.dtype.kind == "b" or _few_greys(greys):
+        return nothing
+    for blur in (0, _JPEG) if plane.dtype == np.uint8 else (0,):
+        below = _bar_rows(greys, blur)
+        above = _bar_rows(greys.upside_down(), blur)
         field = Box(above, shape[0] - below, 0, shape[1])
-        plates = tuple(_plates(grey[field.slices], blur, field.top))
-        found = Overlays(field, plates, shape)
+        found = Overlays(field, tuple(find_plates(greys, field, blur)), shape)
         if found:
             return found
-    return Overlays(whole, (), shape)
+    return nothing
 
 
-def _few_greys(part: NDArray[Any]) -> bool:
-    found = np.flatnonzero(np.bincount(part.ravel())) if part.dtype == np.uint8 else np.unique(part)
-    return len(found) < _GREYS
+def _few_greys(greys: Greys) -> bool:
+    """Whether every second pixel of the middle third has hardly any different grey values."""
+    middle = greys.whole._replace(top=greys.shape[0] // 3, bottom=2 * greys.shape[0] // 3)
+    known = np.zeros(0)
+    for top, band in greys.bands(middle):
+        known = np.union1d(known, counted(band[(middle.top - top) % 2 :: 2, ::2])[0])
+        if len(known) >= _GREYS:
+            return False
+    return True
 
 
-def _bar_rows(grey: NDArray[Any], blur: float) -> int:
+def _bar_rows(greys: Greys, blur: float) -> int:
     """Return the height of the databar at the bottom, 0 without one."""
-    height = len(grey)
-    tallest = int(_TALLEST * height)
-    strip = grey[height - tallest - 1 :].astype(np.float32)
+    height = greys.shape[0]
+    strip = greys.whole._replace(top=height - int(_TALLEST * height) - 1)
     # The ground is what most of the lowest rows are.
-    ground = _mode(strip[-max(_FLATTEST, height // 50) :])
+    ground = most_frequent(greys.read(strip._replace(top=height - max(_FLATTEST, height // 50))))
     lowest = max(3, height // 100)  # some microscopes leave a line of the image below their databar
-    if not _drawn(*_shares(strip[-lowest:], ground, blur)[1:]).any():
+    if not _drawn(*_shares(greys, strip._replace(top=height - lowest), ground, blur)[1:]).any():
         return 0
-    middle, even, own = _shares(strip, ground, blur)
+    middle, even, own = _shares(greys, strip, ground, blur)
     drawn = _drawn(even, own)
-    last = len(strip) - int(np.argmax(drawn[::-1]))
+    last = len(drawn) - int(np.argmax(drawn[::-1]))
     gaps = np.flatnonzero(~drawn[:last])
     first = int(gaps[-1]) + 1 if gaps.size else 1
-    contrast = 0.3 * (float(grey.max()) - float(grey.min()))
+    low, high, _ = greys.summary(greys.whole)
+    contrast = 0.3 * (high - low)
     reach = 6 if blur else 1  # JPEG blurs the edge over a block
+
+    def bar(row: int) -> Callable[[], Iterable[Grey]]:
+        box = strip._replace(top=strip.top + row, bottom=strip.top + last)
+        return lambda: (band.astype(np.float32) for _, band in greys.bands(box))
+
     for row in range(max(1, first), last - _FLATTEST + 1):
         # Straight to the pixel: an even row right below one that is not, or is of quite another grey.
         above = np.arange(max(0, row - reach), row)
         other = np.abs(middle[above] - middle[row]) > contrast
         if even[max(0, row - _FLATTEST) : row].mean() < 0.5:  # else the material has the colour of the ground too
             other |= own[above] <= 0.9
-        if own[row] >= 0.97 and other.any() and _is_text(strip[row:last], ground, blur, contrast):
-            return len(strip) - int(above[other][-1]) - 1
+        if own[row] >= 0.97 and other.any() and _is_text(bar(row), ground, blur, contrast):
+            return len(drawn) - int(above[other][-1]) - 1
     return 0
 
 
-def _shares(strip: Grey, ground: float, blur: float) -> tuple[Grey, NDArray[np.float64], NDArray[np.float64]]:
+def _shares(
+    greys: Greys, box: Box, ground: float, blur: float
+) -> tuple[Grey, NDArray[np.float64], NDArray[np.float64]]:
     """Return the middle grey of every row, which share of it is ground, and which has any one grey value."""
-    middle: Grey = np.median(strip, axis=1)
-    even, like_middle = (
-        np.count_nonzero(np.abs(strip - grey) <= blur, axis=1) / strip.shape[1] for grey in (ground, middle[:, None])
-    )
-    own: NDArray[np.float64] = np.maximum(even, like_middle)
-    return middle, even, own
+    found = []
+    for _, band in greys.bands(box):
+        strip = band.astype(np.float32)
+        middle: Grey = np.median(strip, axis=1)
+        even, like_middle = (
+            np.count_nonzero(np.abs(strip - grey) <= blur, axis=1) / strip.shape[1]
+            for grey in (ground, middle[:, None])
+        )
+        found.append((middle, even, np.maximum(even, like_middle)))
+    middles, evens, owns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return middles, evens, owns
 
 
 def _drawn(even: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -201,100 +209,28 @@ def _drawn(even: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.bo
     return result
 
 
-def _is_text(bar: Grey, ground: float, blur: float, contrast: float) -> bool:
+def _is_text(bands: Callable[[], Iterable[Grey]], ground: float, blur: float, contrast: float) -> bool:
     """Whether there is ink of mainly one grey value on even ground, in as many pieces as letters."""
-    distance = np.abs(bar - ground)
-    span = float(distance.max())
-    ink = distance > max(contrast, 0.3 * span)
-    if span <= contrast or not 0.003 <= ink.mean() <= 0.5 or (bar == ground).mean() < 0.4:
+    span = max(float(np.abs(band - ground).max()) for band in bands())
+    if span <= contrast:
         return False
-    colour = _mode(bar[ink])
-    strong = (np.abs(bar[ink] - colour) <= max(3 * blur, 0.1 * span)).mean()
-    runs = int(np.diff(ink.astype(np.int8), axis=1, prepend=0).clip(0).sum(axis=1).max())
-    _, pieces = ndimage.label(ink)
-    return bool(strong >= 0.25 and runs >= 6 and pieces >= 5)
-
-
-def _plates(grey: NDArray[Any], blur: float, top: int) -> Iterator[Box]:
-    """Yield even rectangles that hold a straight bar of another grey value, and letters."""
-    low, high = float(grey.min()), float(grey.max())
-    for ground in {low, high, _mode(grey[::3, ::3])}:
-        even = _is_even(grey, ground, blur)
-        if np.count_nonzero(even) < _SMALLEST_PLATE / 2 * even.size or not _has_line(even):
-            continue
-        pieces = _large_pieces(even, 0.3 * _SMALLEST_PLATE * grey.size)
-        if pieces is None:
-            continue
-        for number, place in enumerate(ndimage.find_objects(pieces), 1):
-            height, width = (part.stop - part.start for part in place)
-            size = height * width
-            if height < _FLATTEST or width < 24 or width < height or not _SMALLEST_PLATE <= size / grey.size <= 0.2:
-                continue
-            plate = pieces[place] == number
-            filled = ndimage.binary_fill_holes(plate)
-            if plate.mean() < 0.3 or filled.mean() < 0.985:
-                continue
-            if _has_scale_bar(grey[place].astype(np.float32), ~plate, high - low, blur):
-                rows, cols = place
-                yield Box(rows.start + top, rows.stop + top, cols.start, cols.stop)
-
-
-def _is_even(grey: NDArray[Any], ground: float, blur: float) -> NDArray[np.bool_]:
-    low, high = ground - blur, ground + blur
-    if grey.dtype == np.uint8:  # compared as bytes, which is quicker
-        low, high = max(0, int(low)), min(255, int(high))
-    result: NDArray[np.bool_] = (grey >= low) & (grey <= high)
-    return result
-
-
-def _has_line(mask: NDArray[np.bool_]) -> bool:
-    """Whether half of the edge of the smallest plate could be in the mask: noise is ruled out soon."""
-    half = int((_SMALLEST_PLATE * mask.size) ** 0.5 / 2)
-    eight = np.ascontiguousarray(mask[:, : mask.shape[1] // 8 * 8]).view(np.uint64)  # eight pixels in one number
-    full = eight == np.uint64(0x0101010101010101)
-    for _ in range(1, max(1, (half - 7) // 8)):  # so many lie whole in a line, wherever it begins
-        full = full[:, 1:] & full[:, :-1]
-    return bool(full.any())
-
-
-def _large_pieces(mask: NDArray[np.bool_], least: float) -> NDArray[np.int32] | None:
-    """Number the connected regions of so many pixels, if any: in noisy pictures there are millions of others."""
-    pieces, count = ndimage.label(mask)
-    sizes = np.zeros(count + 1, np.int64)
-    for row in pieces:
-        here = row[row > 0]  # mostly few: counting them one by one costs no memory
-        np.add.at(sizes, here, 1)
-    large = sizes >= least
-    large[0] = False
-    if not large.any():
-        return None
-    numbers = np.where(large, np.cumsum(large), 0).astype(np.int32)
-    for row in pieces:
-        row[:] = numbers[row]
-    result: NDArray[np.int32] = pieces
-    return result
-
-
-def _has_scale_bar(plate: Grey, ink: NDArray[np.bool_], span: float, blur: float) -> bool:
-    """Whether the ink has letters, and a line of one grey value that is long, straight and as thick all along."""
-    pieces, count = ndimage.label(ink)
-    if count < 3:
+    least = max(contrast, 0.3 * span)
+    size = inked = plain = runs = 0
+    for band in bands():
+        ink = np.abs(band - ground) > least
+        size, inked, plain = size + band.size, inked + int(ink.sum()), plain + int((band == ground).sum())
+        runs = max(runs, int(np.diff(ink.astype(np.int8), axis=1, prepend=0).clip(0).sum(axis=1).max()))
+    if not 0.003 <= inked / size <= 0.5 or plain / size < 0.4 or runs < 6:
         return False
-    ground = float(np.median(plate[~ink]))
-    for number, place in enumerate(ndimage.find_objects(pieces), 1):
-        height, width = (part.stop - part.start for part in place)
-        if width < 0.25 * plate.shape[1] or height > 0.5 * len(plate):
-            continue
-        line = pieces[place] == number
-        full = line.mean(axis=1) >= 0.97  # the rows of the line itself; ticks at its ends stand out of them
-        values = plate[place][full]
-        if full.any() and full.sum() <= 0.25 * width and np.abs(values - ground).min() >= 0.3 * span:
-            return bool((np.abs(values - np.median(values)) <= 3 * blur).mean() >= 0.9)
-    return False
-
-
-def _mode(values: NDArray[Any]) -> float:
-    if values.dtype == np.uint8:
-        return float(np.bincount(values.ravel(), minlength=1).argmax())
-    found, counts = np.unique(values, return_counts=True)
-    return float(found[counts.argmax()])
+    colours, counts, letters, top = np.zeros(0, np.float32), np.zeros(0, np.int64), Regions(), 0
+    for band in bands():
+        ink = np.abs(band - ground) > least
+        more = counted(band[ink])
+        colours, place = np.unique(np.concatenate([colours, more[0]]), return_inverse=True)
+        counts = np.bincount(place, np.concatenate([counts, more[1]])).astype(np.int64)
+        if len(colours) > _MOST_INKS:
+            return False
+        letters.add(top, ink)
+        top += len(band)
+    strong = counts[np.abs(colours - colours[counts.argmax()]) <= max(3 * blur, 0.1 * span)].sum() / inked
+    return bool(strong >= 0.25 and len(letters.found()) >= 5)

@@ -11,7 +11,7 @@ import numpy as np
 
 BLOCK = 256
 """Side of the blocks of an annotation in pixels."""
-_WHOLE = 64 << 20
+_WHOLE, _BAND = 64 << 20, 4 << 20
 _SAMPLES, _SAMPLE = 6, 128
 _MOST_CHANNELS = 4
 
@@ -22,7 +22,7 @@ At = tuple[int, ...]
 def content_key(pixels: Any) -> str:
     """Return a name for the content of an image, whatever its file is called.
 
-    Images up to 64 MB are read as a whole, of larger ones only blocks on a grid.
+    Images up to 64 MB are read in bands of rows, of larger ones only blocks on a grid.
 
     Parameters
     ----------
@@ -37,8 +37,10 @@ def content_key(pixels: Any) -> str:
 
 
 def _looked_at(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice | int, ...]]:
-    if math.prod(shape) * itemsize <= _WHOLE:
-        yield ()
+    size = math.prod(shape) * itemsize
+    if size <= _WHOLE:
+        length = max(1, _BAND * shape[0] // max(1, size))
+        yield from ((slice(start, start + length),) for start in range(0, shape[0], length))
         return
     colours = len(shape) > 2 and shape[-1] <= _MOST_CHANNELS
     stack, (height, width) = (shape[:-3], shape[-3:-1]) if colours else (shape[:-2], shape[-2:])

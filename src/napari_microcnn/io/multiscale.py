@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from numpy.typing import NDArray
 
@@ -40,25 +41,70 @@ class MultiscaleImage:
             checked_array(group[str(level)]) for level in range(len(group.attrs["ome"]["multiscales"][0]["datasets"]))
         ]
         self._stored = [StoredArray(level, path, "delete it and make it again") for level in self.levels]
+        self._coarser = [_Gathered(level) for level in self._stored[1:]]
 
     def __setitem__(self, region: tuple[int | slice, ...], values: NDArray[Any]) -> None:
         """Write a region, two slices behind the indices of the plane, into all levels.
 
         What lies in the same chunk of a level is kept, so regions may come in any order, and again.
         """
+        self.put(region, values)
+        self.flush()
+
+    def put(self, region: tuple[int | slice, ...], values: NDArray[Any]) -> None:
+        """Do so, but write a chunk of a coarser level only when a region lies in another one, or with `flush`.
+
+        Otherwise every region costs as much again at every level, however little of it there is.
+        """
         *plane, rows, cols = region
         if not isinstance(rows, slice) or not isinstance(cols, slice):
             raise TypeError("A region ends with a slice of rows and one of columns.")
-        for number, level in enumerate(self._stored):
+        self._stored[0][region] = values
+        for number, level in enumerate(self._coarser, start=1):
             step = 1 << number
             top, left = -(-rows.start // step), -(-cols.start // step)
             part = values[top * step - rows.start :: step, left * step - cols.start :: step]
             if part.size:
-                level[(*plane, slice(top, top + part.shape[0]), slice(left, left + part.shape[1]))] = part
+                level.put(tuple(plane), top, left, part)
+
+    def flush(self) -> None:
+        """Write all that is left to write."""
+        for level in self._coarser:
+            level.flush()
 
     def __getitem__(self, region: tuple[int | slice, ...]) -> NDArray[Any]:
         """Read a region of the finest level."""
         return self._stored[0][region]
+
+
+class _Gathered:
+    """An array that is written chunk by chunk, each of them when the next one begins."""
+
+    def __init__(self, array: StoredArray) -> None:
+        self._array = array
+        self._region: tuple[Any, ...] | None = None
+        self._pixels: NDArray[Any] = np.zeros((0, 0))
+
+    def put(self, plane: tuple[Any, ...], top: int, left: int, values: NDArray[Any]) -> None:
+        """Take a region of a plane, (H, W), that begins at a row and a column."""
+        (height, width), (high, wide) = values.shape, self._array.chunks[-2:]
+        for row in range(top // high * high, top + height, high):
+            for column in range(left // wide * wide, left + width, wide):
+                self._turn_to((*plane, slice(row, row + high), slice(column, column + wide)))
+                part = values[max(0, row - top) : row + high - top, max(0, column - left) : column + wide - left]
+                first, start = max(0, top - row), max(0, left - column)
+                self._pixels[first : first + part.shape[0], start : start + part.shape[1]] = part
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self._region is not None:
+            self._array[self._region] = self._pixels
+            self._region = None
+
+    def _turn_to(self, region: tuple[Any, ...]) -> None:
+        if region != self._region:
+            self.flush()
+            self._region, self._pixels = region, self._array[region].copy()
 
 
 def create_multiscale(

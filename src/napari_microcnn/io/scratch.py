@@ -64,6 +64,7 @@ class Scratch:
                 f"folder, or choose another name."
             )
         self._done = found
+        self._arrays: dict[str, Any] = {}
         self.resumed = bool(found)
         make_folder(folder / "tables")
         with telling(folder), self._telling_damage():
@@ -88,6 +89,11 @@ class Scratch:
 
     def array(self, name: str, shape: tuple[int, ...], chunk: int, dtype: Any) -> Any:
         """Return an array on the disk, (Y, X), created unless it is there; all 0 where nothing was written."""
+        if name not in self._arrays:
+            self._arrays[name] = StoredArray(self._opened(name, shape, chunk, dtype), self.folder, _ADVICE)
+        return self._arrays[name]
+
+    def _opened(self, name: str, shape: tuple[int, ...], chunk: int, dtype: Any) -> Any:
         chunks = tuple(min(chunk, length) for length in shape)
         with telling(self.folder), self._telling_damage():
             if name not in self._group:
@@ -96,7 +102,11 @@ class Scratch:
             array = checked_array(self._group[name])
             if (array.shape, array.chunks, array.dtype) != (shape, chunks, np.dtype(dtype)):
                 raise ValueError("another array")
-        return StoredArray(array, self.folder, _ADVICE)
+        return array
+
+    def passing(self, name: str, shape: tuple[int, int], dtype: Any) -> Any:
+        """Return an array in memory, until it is dropped; all 0 at first."""
+        return self._arrays.setdefault(name, np.zeros(shape, dtype))
 
     def save(self, name: str, **columns: NDArray[Any]) -> None:
         """Keep the result of a piece of work, which is done by that."""
@@ -119,7 +129,7 @@ class Scratch:
         """Delete arrays that are no longer needed."""
         with telling(self.folder), self._telling_damage():
             for name in names:
-                if name in self._group:
+                if not isinstance(self._arrays.pop(name, None), np.ndarray) and name in self._group:
                     del self._group[name]
 
     def remove(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_microcnn.data.resampling import Resampled
 from napari_microcnn.data.windows import Box, split
 from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Progress
@@ -16,6 +18,7 @@ from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.predict.answer import nearest_places
 
 Columns = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 
 class Readable(Protocol):
@@ -42,16 +45,24 @@ class Canvas:
         Height and width.
     side : int
         Of its blocks, in pixels.
+    lasting : bool
+        Whether arrays and passes are kept on the disk; a plane of one block is sooner worked on again as a whole.
     """
 
     scratch: Scratch
     name: str
     shape: tuple[int, int]
     side: int
+    lasting: bool = True
 
     def array(self, name: str, dtype: Any) -> Any:
-        """Return an array of the canvas' size on the disk."""
-        return self.scratch.array(f"{self.name}-{name}", self.shape, self.side, dtype)
+        """Return an array of the canvas' size, all 0 at first."""
+        full = f"{self.name}-{name}"
+        if not self.lasting:
+            return self.scratch.passing(full, self.shape, dtype)
+        return self.scratch.array(
+            full, self.shape, -(-self.side // 2), dtype
+        )  # for margins less is read around a block
 
     def drop(self, *names: str) -> None:
         """Delete arrays."""
@@ -74,7 +85,12 @@ class Canvas:
         return outer, within(box, outer)
 
     def run(
-        self, name: str, message: str, work: Callable[[Box], None], finish: Callable[[], Columns]
+        self,
+        name: str,
+        message: str,
+        prepare: Callable[[Box], T],
+        work: Callable[[Box, T], None],
+        finish: Callable[[], Columns],
     ) -> Generator[Event, None, Columns]:
         """Do something with every block, keep what comes out of it, and return that; at once if it was done before.
 
@@ -84,21 +100,31 @@ class Canvas:
             Of the pass.
         message : str
             For the user.
+        prepare : callable
+            Reads a block and does all that needs no other one, in a thread and one block ahead.
         work : callable
-            Gets one block after the other, row by row. It may be called for some of them again after an interruption.
+            Gets one block after the other, row by row, and what was prepared. It may be called for some of them again
+            after an interruption.
         finish : callable
             Returns what is to be kept.
         """
-        full = f"{self.name}-{name}"
-        if full not in self.scratch:
-            blocks = self.blocks
+        full, blocks = f"{self.name}-{name}", self.blocks
+        if full in self.scratch:
+            return self.scratch.load(full)
+        with ThreadPoolExecutor(1) as thread:
+            ahead = thread.submit(prepare, blocks[0])
             for number, box in enumerate(blocks, 1):
-                work(box)
+                ready = ahead.result()
+                if number < len(blocks):
+                    ahead = thread.submit(prepare, blocks[number])
+                work(box, ready)
                 yield Progress(number, len(blocks), message)
-            self.scratch.save(full, **finish())
-            if len(blocks) > 1:
-                give_back_memory()
-        return self.scratch.load(full)
+        found = finish()
+        if self.lasting:
+            self.scratch.save(full, **found)
+        if len(blocks) > 1:
+            give_back_memory()
+        return found
 
 
 class Nearest:
@@ -125,6 +151,27 @@ class Nearest:
         if self.shape != tuple(self._source.shape):
             values = values[np.ix_(rows - rows[0], cols - cols[0])]
         return values if self._numbers is None else self._numbers[values]
+
+
+class Mean:
+    """The mean probability over the magnifications, in the pixels of the first one; see `PlaneAnswer.average`."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self._parts = parts
+        self.shape: tuple[int, ...] = tuple(parts[0].shape)
+        self._others = [
+            part if part.shape == self.shape else Resampled(part, (self.shape[0], self.shape[1])) for part in parts[1:]
+        ]
+
+    def __getitem__(self, region: tuple[slice, slice], /) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = np.asarray(self._parts[0][region])
+        for count, other in enumerate(self._others, start=2):
+            mean += (np.asarray(other[region]) - mean) / count
+        return mean
+
+    def at(self, shape: tuple[int, int]) -> Readable:
+        """Return it with another number of pixels."""
+        return self if self.shape == shape else Resampled(self, shape)  # type: ignore[arg-type]  # read like an array
 
 
 def within(box: Box, outer: Box) -> tuple[slice, slice]:

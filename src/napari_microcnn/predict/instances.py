@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
+
+Number = TypeVar("Number", np.bool_, np.uint8, np.int32)
 
 CORE_BELOW = 0.25
 """Pixels with a lower boundary probability are certainly inside a grain."""
@@ -23,8 +26,8 @@ NECK = 7
 LEVELS = 255
 """What a certain boundary is in the smoothed probability."""
 
-REACH = 128
-"""Pixels around a strip in which the nearest core is looked for."""
+NEAR, REACH = 16, 128
+"""Pixels around a strip in which the nearest core is looked for: more only where some pixel has none so near."""
 
 _STRIP = 512
 
@@ -66,7 +69,7 @@ def close_grains(boundary: NDArray[np.float32], min_size: int = 20) -> NDArray[n
 def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     """Number the cores, cut wherever they are narrower than `NECK` pixels, and return their number."""
     whole, n = ndimage.label(level < CORE_BELOW * LEVELS)
-    parts, m = ndimage.label(ndimage.maximum_filter(level, NECK, mode="nearest") < CORE_BELOW * LEVELS)
+    parts, m = ndimage.label(largest_around(level, NECK // 2) < CORE_BELOW * LEVELS)
     owner = np.zeros(m + 1, np.int64)
     owner[parts.ravel()] = whole.ravel()
     owner[0] = 0
@@ -77,7 +80,7 @@ def _cut_at_necks(level: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     inside = divided[whole]
     parts[~inside] = 0
     for _ in range(NECK // 2 + 1):  # back to where the parts were before they were thinned
-        np.copyto(parts, ndimage.maximum_filter(parts, 3), where=(parts == 0) & inside)
+        np.copyto(parts, largest_around(parts), where=(parts == 0) & inside)
     # What was narrow all over, such as a thin grain behind a gap, is a core of its own.
     narrow, k = ndimage.label(inside & (parts == 0))
     # The middle of a neck belongs to neither side; as a core it would join what was just cut.
@@ -99,7 +102,7 @@ def _sizes(numbers: NDArray[np.int32], n: int) -> NDArray[np.int64]:
 def _is_wide(cores: NDArray[np.int32], level: NDArray[np.uint8], n: int) -> NDArray[np.bool_]:
     """Return for every core whether three by three pixels fit into it."""
     wide = np.zeros(n + 1, bool)
-    wide[cores[ndimage.maximum_filter(level, 3, mode="nearest") < CORE_BELOW * LEVELS]] = True
+    wide[cores[largest_around(level) < CORE_BELOW * LEVELS]] = True
     return wide
 
 
@@ -116,19 +119,52 @@ def grow(cores: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
     """Give every pixel the number of the nearest core that is kept, in place."""
     _replace(cores, np.where(kept, np.arange(len(kept)), 0).astype(np.int32))
     above = cores[:0].copy()  # the rows before the strip, as they were before they were filled
-    for inner, outer in _strips(len(cores), margin=REACH):
-        part = np.concatenate([above, cores[inner.start : outer.stop]])
-        first, above = len(above), cores[max(inner.start, inner.stop - REACH) : inner.stop].copy()
-        if part.any():
-            cores[inner] = nearest_number(part)[first : first + inner.stop - inner.start]
+    for inner, _ in _strips(len(cores), margin=0):
+        filled = None
+        for reach in (NEAR, REACH):
+            before = above[max(0, len(above) - reach) :]
+            part = np.concatenate([before, cores[inner.start : inner.stop + reach]])
+            if part.any():
+                rows = slice(len(before), len(before) + inner.stop - inner.start)
+                filled, farthest = nearest_number(part, (rows, slice(None)))
+                if farthest <= reach:
+                    break
+        above = cores[max(inner.start, inner.stop - REACH) : inner.stop].copy()
+        if filled is not None:
+            cores[inner] = filled
     if not cores.all():  # strips far from any core
-        cores[:] = nearest_number(cores)
+        cores[:] = nearest_number(cores)[0]
 
 
-def nearest_number(cores: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return for every pixel the number of the nearest core; there must be one."""
-    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
-    result: NDArray[np.int32] = cores[tuple(nearest)]
+def nearest_number(
+    cores: NDArray[np.int32], part: tuple[slice, slice] = (slice(None), slice(None))
+) -> tuple[NDArray[np.int32], float]:
+    """Return for every pixel of a part the number of the nearest core, and how far the farthest of these is.
+
+    There must be a core, in the part or around it.
+    """
+    rows, cols = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)[:, *part]
+    result: NDArray[np.int32] = cores[rows, cols]
+    rows -= np.arange(len(cores), dtype=np.int32)[part[0], None]
+    cols -= np.arange(cores.shape[1], dtype=np.int32)[part[1]]
+    return result, float(np.max(rows**2 + cols**2)) ** 0.5
+
+
+def largest_around(values: NDArray[Number], reach: int = 1) -> NDArray[Number]:
+    """Return for every pixel of (Y, X) the largest value within so many rows and columns.
+
+    With bytes scipy.ndimage takes ten times as long, for it computes with float64, one pixel after the other.
+    """
+    result = np.empty_like(values)
+    for inner, outer in _strips(len(values), margin=reach):
+        part = values[outer]
+        for axis in (0, 1):
+            source, part = part, part.copy()
+            seen, largest = np.moveaxis(source, axis, 0), np.moveaxis(part, axis, 0)
+            for shift in range(1, reach + 1):
+                np.maximum(largest[shift:], seen[:-shift], out=largest[shift:])
+                np.maximum(largest[:-shift], seen[shift:], out=largest[:-shift])
+        result[inner] = part[inner.start - outer.start :][: inner.stop - inner.start]
     return result
 
 
@@ -155,7 +191,7 @@ def _border(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return, for neighbouring pixels of two labels, both labels in one number and the probability there."""
     # Where cores meet may be a pixel beside the ridge of the probability.
-    ridge = ndimage.maximum_filter(level[outer], 3)[inner.start - outer.start :]
+    ridge = largest_around(level[outer])[inner.start - outer.start :]
     here = labels[inner.start : inner.stop + 1]
     return meeting(here, ridge[: len(here)], inner.stop - inner.start, labels.shape[1])
 
@@ -223,12 +259,11 @@ def bridges(grains: NDArray[np.int32], found: NDArray[np.bool_]) -> NDArray[np.b
     numpy.ndarray
         (Y, X) bool.
     """
-    square = np.ones((3, 3))
     beside = grain_boundaries(grains) & ~found
-    pieces, n = ndimage.label(beside, square)
+    pieces, n = ndimage.label(beside, np.ones((3, 3)))
     # A border that runs beside the line of its boundary all the way bridges nothing.
     wanted = np.zeros(n + 1, bool)
-    wanted[pieces[beside & ~ndimage.binary_dilation(found, square)]] = True
+    wanted[pieces[beside & ~largest_around(found)]] = True
     result: NDArray[np.bool_] = wanted[pieces]
     return result
 

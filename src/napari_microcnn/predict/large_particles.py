@@ -32,14 +32,18 @@ def label_blocks(
     labels = canvas.array("labels", np.int32)
     seams = SeamLabels(canvas.shape[1], CORNERS)
 
-    def work(box: Box) -> None:
-        labels[box.slices] = seams.add(box, np.asarray(classes[box.slices]) == class_id)
+    def prepare(box: Box) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = np.asarray(classes[box.slices]) == class_id
+        return mask
+
+    def work(box: Box, mask: NDArray[np.bool_]) -> None:
+        labels[box.slices] = seams.add(box, mask)
 
     def finish() -> Columns:
         merged = seams.merged()
         return {"numbers": _large(merged.sizes, min_size)[merged.numbers]}
 
-    return (yield from canvas.run("labelled", MESSAGE, work, finish))["numbers"]
+    return (yield from canvas.run("labelled", MESSAGE, prepare, work, finish))["numbers"]
 
 
 def separate_blocks(
@@ -62,21 +66,24 @@ def separate_blocks(
     count = int(regions_of.max(initial=0))
     sizes = np.zeros(count + int(seeds_of.max(initial=0)) + 1, np.int64)
 
-    def work(box: Box) -> None:
+    def prepare(box: Box) -> NDArray[np.int32]:
         outer, core = canvas.grown(box, _REACH)
-        here = regions_of[np.asarray(regions[box.slices])]
+        here: NDArray[np.int32] = regions_of[np.asarray(regions[box.slices])]
         touching = np.unique(here[several[here]])
         if len(touching):
             around = regions_of[np.asarray(regions[outer.slices])]
             points = seeds_of[np.asarray(seeds[outer.slices])]
             here = _shared(around, points, touching, count)[core]
+        return here
+
+    def work(box: Box, here: NDArray[np.int32]) -> None:
         labels[box.slices] = here
         sizes[:] += np.bincount(here.ravel(), minlength=len(sizes))
 
     def finish() -> Columns:
         return {"numbers": _large(sizes, min_size)}
 
-    numbers = (yield from canvas.run("separated", MESSAGE, work, finish))["numbers"]
+    numbers = (yield from canvas.run("separated", MESSAGE, prepare, work, finish))["numbers"]
     canvas.drop("regions", "seeds")
     return numbers
 
@@ -87,9 +94,12 @@ def _find_regions(canvas: Canvas, classes: Readable, class_id: int, cores: Reada
     areas, points = SeamLabels(canvas.shape[1], CORNERS), SeamLabels(canvas.shape[1])
     owners = [np.zeros(1, np.int64)]
 
-    def work(box: Box) -> None:
+    def prepare(box: Box) -> tuple[NDArray[np.bool_], ...]:
         mask = np.asarray(classes[box.slices]) == class_id
-        sure = (np.asarray(cores[box.slices]) >= CORE_FROM) & mask
+        return mask, (np.asarray(cores[box.slices]) >= CORE_FROM) & mask
+
+    def work(box: Box, ready: tuple[NDArray[np.bool_], ...]) -> None:
+        mask, sure = ready
         first = points.count
         area, point = areas.add(box, mask), points.add(box, sure)
         owner = np.zeros(points.count - first, np.int64)
@@ -106,7 +116,7 @@ def _find_regions(canvas: Canvas, classes: Readable, class_id: int, cores: Reada
         several = np.bincount(of_point[large], minlength=area.count + 1) > 1
         return {"several": several, "seeds": _only(point, large), "regions": area.numbers}
 
-    return (yield from canvas.run("regions", MESSAGE, work, finish))
+    return (yield from canvas.run("regions", MESSAGE, prepare, work, finish))
 
 
 def _only(found: Numbering, kept: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_microcnn.data.windows import Box
 
@@ -28,26 +27,19 @@ class MergedObjects:
 
     def add(self, box: Box, labels: NDArray[np.int32]) -> None:
         """Take the labels, (H, W), of a block."""
-        present = np.zeros(len(self._pixels), bool)
-        present[labels] = True
-        present[0] = False
-        ids = np.flatnonzero(present)
-        place = np.zeros(len(present), np.int32)
-        place[ids] = np.arange(1, len(ids) + 1)
-        local = place[labels]
-        flat, counted = local.ravel(), len(ids) + 1
-        pixels = np.bincount(flat, minlength=counted)[1:]
-        self._pixels[ids] += pixels
-        index = np.arange(flat.size)
-        for axis, (corner, where) in enumerate(zip((box.top, box.left), np.divmod(index, box.shape[1]), strict=True)):
-            sums = np.bincount(flat, where, counted)[1:].astype(np.int64)
-            self._sums[axis, ids] += sums + pixels * corner
-        boxes = np.array(
-            [[part.start, part.stop] for found in ndimage.find_objects(local) for part in found], np.int32
-        ).reshape(-1, 2, 2)
-        corner_of = np.array([box.top, box.left], np.int32)
-        self._first[:, ids] = np.minimum(self._first[:, ids], (boxes[..., 0] + corner_of).T)
-        self._last[:, ids] = np.maximum(self._last[:, ids], (boxes[..., 1] + corner_of).T)
+        changes = np.ones(labels.shape, bool)
+        np.not_equal(labels[:, 1:], labels[:, :-1], out=changes[:, 1:])
+        starts = np.flatnonzero(changes)  # of runs of one number within a row, which are far fewer than pixels
+        length, ids = np.diff(starts, append=labels.size), labels.ravel()[starts]
+        start, length, ids = starts[ids > 0], length[ids > 0], ids[ids > 0]
+        row, column = np.divmod(start, labels.shape[1])
+        row, column = row + box.top, column + box.left
+        np.add.at(self._pixels, ids, length)
+        np.add.at(self._sums[0], ids, row * length)
+        np.add.at(self._sums[1], ids, column * length + length * (length - 1) // 2)
+        for axis, (first, last) in enumerate(((row, row + 1), (column, column + length))):
+            np.minimum.at(self._first[axis], ids, first.astype(np.int32))
+            np.maximum.at(self._last[axis], ids, last.astype(np.int32))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return ``label``, ``pixels``, ``row``, ``column`` (of the centroid), and the box with exclusive ends."""

@@ -70,10 +70,10 @@ class SeamLabels:
 
     def add(self, box: Box, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return the provisional numbers, (H, W) int32 from 1, of the regions of a block; 0 is outside."""
-        local, found = ndimage.label(mask, self._structure)
-        labels: NDArray[np.int32] = local.astype(np.int32)
-        labels[labels > 0] += self.count
-        self._note(box, local, found)
+        labels: NDArray[np.int32]
+        labels, found = ndimage.label(mask, self._structure)
+        self._note(box, labels, found)
+        np.add(labels, self.count, out=labels, where=mask)
         self.count += found
         if box.left == 0:
             self._left = np.zeros(0, np.int32)
@@ -90,10 +90,12 @@ class SeamLabels:
     def _note(self, box: Box, local: NDArray[np.int32], found: int) -> None:
         """Keep size and first pixel of every region of a block."""
         flat = local.ravel()
-        self._sizes.append(np.bincount(flat, minlength=found + 1)[1:].astype(np.int32))
-        places = np.flatnonzero(flat)[::-1]
+        starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1]))  # of runs of one number, which are far fewer
+        numbers = flat[starts]
+        sizes = np.bincount(numbers, np.diff(starts, append=flat.size), found + 1)
+        self._sizes.append(sizes[1:].astype(np.int32))
         first = np.zeros(found + 1, np.int64)
-        first[flat[places]] = places  # the last assignment counts: that of the first pixel
+        first[numbers[::-1]] = starts[::-1]  # the last assignment counts: that of the first pixel
         row, col = np.divmod(first[1:], local.shape[1])
         self._first.append((row + box.top) * self._width + col + box.left)
 
