@@ -227,7 +227,7 @@ class _Context:
         self, predictor: TilePredictor, plane: Pixels, limits: IntensityLimits, near: NDArray[np.float32], box: Box
     ) -> None:
         self._predictor, self._limits = predictor, limits
-        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW))
+        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW), np.float64)
         self.shape = (*self._plane.shape[:2], near.shape[2])
         known = _Part(near, box, (int(plane.shape[0]), int(plane.shape[1]), near.shape[2]))
         self._near = Resampled(known, self.shape[:2])  # type: ignore[arg-type]  # read like an array
