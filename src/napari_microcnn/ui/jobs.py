@@ -125,7 +125,7 @@ class RunningJob(QObject):
             self._process.ask(serve.TELL, change)
 
     def stop(self) -> None:
-        """Ask the job to stop after this batch or tile; after `PATIENCE` seconds, or `WAITING`, its process is ended."""
+        """Ask the job to stop after this batch or tile; after `PATIENCE` seconds, or `WAITING`, it is ended."""
         if self.running and not self.stopping:
             self.stopping = True
             self._process.ask(serve.STOP)
