@@ -192,7 +192,8 @@ def train_a_classifier(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path
     dock.sources.kind.setCurrentIndex(1)
     dock.sources.planes.setText("up*4, down*4")
     dock.run_button.click()
-    qtbot.waitUntil(lambda: dock._best is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: dock._best is not None or dock.job is None, timeout=20_000)
+    assert dock._best is not None, dock.status.text()
 
 
 def classify(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
@@ -226,6 +227,14 @@ def delete_regions(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -
     dock.delete_button.click()
 
 
+def learn_from_a_correction(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.labels.layer = viewer.layers["discs objects"]
+    qtbot.waitUntil(lambda: dock.watched.objects is not None, timeout=60_000)
+    dock.labels.layer.data_setitem((np.array([0, 1]), np.array([0, 1])), 1)
+    qtbot.waitUntil(lambda: dock.watched.objects is not None and not dock.watched.counting.busy, timeout=60_000)
+    dock.run_button.click()
+
+
 def export(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
     dock.folder.folder = files["results"]
     dock.run_button.click()
@@ -250,7 +259,7 @@ OTHERS = {
     "objects are measured": ("Measure", press_run),
     "pictures are made": ("Synthesize", make_pictures),
     "regions are deleted": ("Correct", delete_regions),
-    "a correction becomes annotation": ("Correct", press_run),
+    "a correction becomes annotation": ("Correct", learn_from_a_correction),
     "results are exported": ("Export", export),
     "a large image is segmented": ("Segment", segment_large),
 }
