@@ -190,6 +190,7 @@ def train_a_classifier(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path
     for name, value in {"epochs": 10_000, "side": 32, "filters": 4, "blocks": 2, "batch": 4}.items():
         dock.advanced.widget(name).setValue(value)
     dock.sources.kind.setCurrentIndex(1)
+    dock.sources.stack.layer = viewer.layers["stack"]
     dock.sources.planes.setText("up*4, down*4")
     dock.run_button.click()
     qtbot.waitUntil(lambda: dock._best is not None or dock.job is None, timeout=20_000)
@@ -288,8 +289,8 @@ def test_layers_and_then_the_window_are_closed_while(
         qtbot.wait(300)
         dock.stop()
     qtbot.waitUntil(lambda: dock.job is None, timeout=60_000)
+    qtbot.waitUntil(lambda: jobs._pool._busy == [], timeout=20_000)
     assert told == []
-    assert jobs._pool._busy == []
 
     give_result(viewer, discs)
     files["results"] = tmp_path / "again"
