@@ -35,7 +35,7 @@ CLASSES = (ClassInfo(id=1, name="one", colour="#0072b2"), ClassInfo(id=2, name="
 
 
 def losses(batch: int, output: Path, preset: str) -> tuple[list[float], list[float]]:
-    """Train from strokes and return the losses of the first steps and of all epochs; runs in every process."""
+    """Train from strokes and return the loss of the first step and the losses of all epochs; runs in every process."""
     rng = np.random.default_rng(0)
     image = rng.normal(0, 1, (160, 160)).astype(np.float32)
     image[:, 80:] += 1.5
@@ -48,7 +48,7 @@ def losses(batch: int, output: Path, preset: str) -> tuple[list[float], list[flo
     name = output.with_suffix(f".{os.environ.get('RANK', 'alone')}.pt")
     torch.save(model.net.state_dict(), name)
     steps = [event.loss for event in events if isinstance(event, BatchDone)]
-    return steps[:2], [event.loss for event in events if isinstance(event, EpochDone)]
+    return steps[:1], [event.loss for event in events if isinstance(event, EpochDone)]
 
 
 def commanded(words: list[str]) -> list[float]:
