@@ -59,14 +59,32 @@ def _fill(folder: Path) -> None:
         if labels is not None:
             (folder / "labels").mkdir()
             tifffile.imwrite(folder / "labels" / "image.tif", labels)
+    place = np.arange(SIDE) // 1024
+    grains = np.pad(made.structure.grains, (0, SIDE - 1024), mode="symmetric")
+    tifffile.imwrite(folder / "grains.tif", grains + 1000 * (place[:, None] * len(set(place)) + place).astype(np.int32))
+    _save_classifier(folder / "classifier.safetensors")
+
+
+def _save_classifier(path: Path) -> None:
+    """Save a network as it would be trained, but for its weights."""
+    from napari_microcnn.config import ClassifierConfig, ClassInfo
+    from napari_microcnn.models import Classifier, save_classifier
+    from napari_microcnn.nets import build_classifier
+
+    classes = tuple(ClassInfo(id=number, name=name, colour="#e69f00") for number, name in enumerate(("fine", "coarse")))
+    save_classifier(Classifier(build_classifier(ClassifierConfig()).eval(), classes, 224), path)
 
 
 def _commands(folder: Path) -> dict[str, list[str]]:
     large, model = str(folder / "large" / "image.tif"), ["--model", "grain-boundaries", "--device", "cpu"]
+    told = [str(folder / "classifier.safetensors"), "--device", "cpu"]
     pairs = ["--images", str(folder / "small"), "--labels", str(folder / "labels"), "--device", "cpu"]
     return {
         f"segment, {SIDE} x {SIDE}": ["segment", large, *model, "-o"],
         f"segment --large, {SIDE} x {SIDE}": ["segment", large, *model, "--large", "-o"],
+        f"classify predict, {SIDE} x {SIDE}": ["classify", "predict", large, "--model", *told, "--tiles", "-o"],
+        f"explain, {SIDE} x {SIDE}": ["explain", large, *model, "--target", "boundary", "-o"],
+        f"measure grains, {SIDE} x {SIDE}": ["measure", "grains", str(folder / "grains.tif"), "-o"],
         "train, batches of 16 x 256 x 256": ["train", *pairs, "--batch", "16", "--patch", "256", "--epochs", "1", "-o"],
     }
 
@@ -85,7 +103,9 @@ def _child(folder: Path, room: int, *words: str) -> tuple[dict[str, int], int, s
 def _limited(told: Path, room: int, words: Sequence[str]) -> int:
     """Import what the commands need, take the room away, run one, and write down what it took."""
     import napari_microcnn.batch
+    import napari_microcnn.explain.explanation
     import napari_microcnn.measure
+    import napari_microcnn.predict.classify
     import napari_microcnn.predict.large
     import napari_microcnn.train.segmenter  # noqa: F401
     from napari_microcnn.cli import main

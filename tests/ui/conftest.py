@@ -47,6 +47,22 @@ def colour_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _save_model(tmp_path_factory.mktemp("model") / "five.safetensors", 5)
 
 
+@pytest.fixture(scope="session")
+def classifier_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a classifier with two classes."""
+    import torch
+
+    from napari_microcnn.config import ClassifierConfig
+    from napari_microcnn.models import Classifier, save_classifier
+    from napari_microcnn.nets import build_classifier
+
+    torch.manual_seed(0)
+    classes = tuple(ClassInfo(id=i, name=name, colour="#e69f00") for i, name in enumerate(("few", "many")))
+    net = build_classifier(ClassifierConfig(filters=4, blocks=2)).eval()
+    path = tmp_path_factory.mktemp("model") / "tiny-classifier.safetensors"
+    return save_classifier(Classifier(net, classes, 64), path)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _processes() -> Iterator[None]:
     """Leave no worker process behind; they are shared by all tests because starting torch takes seconds."""

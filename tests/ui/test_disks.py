@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -202,3 +203,33 @@ def test_a_file_that_does_not_come_leaves_the_window_alive(
     start()
     threading.Thread(target=path.write_bytes, args=(b"pixels",)).start()
     qtbot.waitUntil(lambda: ends == ["stopped", b"pixels"], timeout=20_000)
+
+
+def test_a_lazy_image_that_comes_slowly_leaves_the_window_alive_and_can_be_stopped(
+    qtbot: Any, own_pool: Pool, viewer: Any, open_dock: Callable, model_path: Path, told: list[str], monkeypatch
+) -> None:
+    import fake_jobs
+
+    monkeypatch.setattr(jobs, "PATIENCE", 600)  # that it waits must be seen
+    pixels = da.map_blocks(
+        fake_jobs.far_away, chunks=((64,) * 8, (64,) * 8), dtype=np.uint8, meta=np.empty(0, np.uint8)
+    )
+    viewer.add_image(pixels, name="far", contrast_limits=(0, 255))
+    dock, beats = open_dock("Segment"), []
+    dock.model.open_file(model_path)
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(time.monotonic()))
+    timer.start(10)
+    before = len(fake_jobs.READ_BY_THE_WINDOW)
+    dock.run_button.click()
+    process = dock.job._process
+    qtbot.waitUntil(lambda: own_pool.device is not None, timeout=60_000)
+    qtbot.wait(1000)
+    assert len(beats) > 20
+    assert dock.job is not None
+    dock.stop_button.click()
+    qtbot.waitUntil(lambda: dock.job is None, timeout=10_000)
+    assert not process.alive
+    assert "Stopped" in dock.status.text()
+    assert len(fake_jobs.READ_BY_THE_WINDOW) == before
+    assert told == []

@@ -15,21 +15,6 @@ from napari_microcnn.ui.picking import PIXEL, REGION
 NANOMETRES = Calibration((2.0, 2.0), "nm", "set by the user")
 
 
-@pytest.fixture(scope="module")
-def classifier_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    from napari_microcnn.config import ClassifierConfig, ClassInfo
-    from napari_microcnn.models import Classifier, save_classifier
-    from napari_microcnn.nets import build_classifier
-
-    torch.manual_seed(0)
-    classes = tuple(ClassInfo(id=i, name=name, colour="#e69f00") for i, name in enumerate(("few", "many")))
-    net = build_classifier(ClassifierConfig(filters=4, blocks=2)).eval()
-    path = tmp_path_factory.mktemp("model") / "tiny-classifier.safetensors"
-    return save_classifier(Classifier(net, classes, 64), path)
-
-
 @pytest.fixture
 def dock(open_dock: Callable[[str], Any], qtbot: Any, viewer: Any, discs: np.ndarray, model_path: Path) -> ExplainDock:
     viewer.add_image(discs, name="discs", **layers.calibrated(NANOMETRES))

@@ -12,7 +12,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_microcnn.ui import jobs
+from napari_microcnn.config import ClassInfo, ObjectRule
+from napari_microcnn.ui import jobs, layers
 from napari_microcnn.ui.annotate import AnnotateDock
 from napari_microcnn.ui.process import Pool
 from napari_microcnn.ui.segment import SegmentDock
@@ -168,3 +169,135 @@ def test_started_and_stopped_at_once_again_and_again(
     assert told == []
     assert jobs._pool._busy == []
     assert len(children()) <= Pool.KEEP
+
+
+def give_result(viewer: Any, discs: np.ndarray) -> None:
+    """Add an image with its class map and its objects, as Segment does."""
+    from scipy.ndimage import label
+
+    classes = (ClassInfo(id=1, name="dark", colour="#e69f00"), ClassInfo(id=2, name="bright", colour="#56b4e9"))
+    rule = ObjectRule(kind="particles", class_id=2)
+    viewer.add_image(discs, name="discs")
+    for role, data in (("classes", (discs > 120) + np.uint8(1)), ("objects", label(discs > 120)[0])):
+        about = {"role": role, "source": "discs", "classes": classes, "rule": rule, "settings": {}}
+        viewer.add_labels(data, name=f"discs {role}", metadata={layers.KEY: about})
+
+
+def train_a_classifier(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, (8, 40, 40)).astype(np.uint8), name="stack")
+    dock.form.widget("architecture").setCurrentText("conv-pool")
+    dock.advanced.widget("init").setText("")
+    for name, value in {"epochs": 10_000, "side": 32, "filters": 4, "blocks": 2, "batch": 4}.items():
+        dock.advanced.widget(name).setValue(value)
+    dock.sources.kind.setCurrentIndex(1)
+    dock.sources.stack.layer = viewer.layers["stack"]
+    dock.sources.planes.setText("up*4, down*4")
+    dock.run_button.click()
+    qtbot.waitUntil(lambda: dock._best is not None or dock.job is None, timeout=20_000)
+    assert dock._best is not None, dock.status.text()
+
+
+def classify(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.tabs.setCurrentIndex(1)
+    dock.ask.model.open_file(files["classifier"])
+    dock.ask.tiles.setChecked(True)
+    dock.run_button.click()
+
+
+def explain(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.model.open_file(files["model"])
+    dock.run_button.click()
+
+
+def press_run(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.run_button.click()
+
+
+def make_pictures(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.folder.folder = files["results"]
+    dock.count.setValue(dock.count.maximum())
+    dock.run_button.click()
+    qtbot.waitUntil(lambda: "Picture" in dock.status.text(), timeout=60_000)
+
+
+def delete_regions(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.labels.layer = viewer.layers["discs classes"]
+    qtbot.waitUntil(lambda: dock.watched.objects is not None, timeout=60_000)
+    dock.selected = dock.watched.objects.ids[:2]
+    dock.delete_button.setEnabled(True)
+    dock.delete_button.click()
+
+
+def learn_from_a_correction(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.labels.layer = viewer.layers["discs objects"]
+    qtbot.waitUntil(lambda: dock.watched.objects is not None, timeout=60_000)
+    dock.labels.layer.data_setitem((np.array([0, 1]), np.array([0, 1])), 1)
+    qtbot.waitUntil(lambda: dock.watched.objects is not None and not dock.watched.counting.busy, timeout=60_000)
+    dock.run_button.click()
+
+
+def export(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.folder.folder = files["results"]
+    dock.run_button.click()
+
+
+def segment_large(qtbot: Any, viewer: Any, dock: Any, files: dict[str, Path]) -> None:
+    dock.model.open_file(files["model"])
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, LARGE).astype(np.uint8), name="large")
+    dock.image.layer = viewer.layers["large"]
+    dock.form.widget("tile").setValue(64)
+    dock.large.results.folder = files["results"]
+    dock.large.always.setChecked(True)
+    dock.run_button.click()
+    qtbot.waitUntil(lambda: "Tile" in dock.status.text(), timeout=60_000)
+
+
+ENDLESS = {"a classifier is trained", "pictures are made", "a large image is segmented"}
+OTHERS = {
+    "a classifier is trained": ("Classify", train_a_classifier),
+    "an image is classified": ("Classify", classify),
+    "an answer is explained": ("Explain", explain),
+    "objects are measured": ("Measure", press_run),
+    "pictures are made": ("Synthesize", make_pictures),
+    "regions are deleted": ("Correct", delete_regions),
+    "a correction becomes annotation": ("Correct", learn_from_a_correction),
+    "results are exported": ("Export", export),
+    "a large image is segmented": ("Segment", segment_large),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layers_and_then_the_window_are_closed_while(
+    qtbot: Any,
+    viewer: Any,
+    open_dock: Callable[[str], Any],
+    discs: np.ndarray,
+    model_path: Path,
+    classifier_path: Path,
+    tmp_path: Path,
+    told: list[str],
+    name: str,
+) -> None:
+    files = {"model": model_path, "classifier": classifier_path, "results": tmp_path / "results"}
+    title, begin = OTHERS[name]
+    give_result(viewer, discs)
+    dock = open_dock(title)
+    begin(qtbot, viewer, dock, files)
+    assert dock.job is not None
+    remove_all(viewer)
+    if name in ENDLESS:
+        qtbot.wait(300)
+        dock.stop()
+    qtbot.waitUntil(lambda: dock.job is None, timeout=60_000)
+    qtbot.waitUntil(lambda: jobs._pool._busy == [], timeout=20_000)
+    assert told == []
+
+    give_result(viewer, discs)
+    files["results"] = tmp_path / "again"
+    begin(qtbot, viewer, dock, files)
+    job = dock.job
+    working = job._process._child.pid
+    viewer.close()
+    qtbot.waitUntil(lambda: not job.running, timeout=5_000)
+    qtbot.waitUntil(lambda: working not in children(), timeout=5_000)
+    assert told == []

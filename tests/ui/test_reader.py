@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Image, Labels
 
 from napari_microcnn.config import ClassInfo
@@ -130,3 +131,22 @@ def test_other_folders_are_left_to_napari(tmp_path: Path) -> None:
     assert get_reader(str(tmp_path / "photos")) is None
     (tmp_path / "empty.zarr").mkdir()
     assert get_reader(str(tmp_path / "empty.zarr")) is None
+
+
+def test_a_plain_tiff_is_left_to_napari_before_its_pixels_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, options in (("plain", {}), ("known", {"resolution": (2, 2), "metadata": {"unit": "um"}})):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((3, 4), np.uint8), imagej=True, **options)
+    read, asarray = [], tifffile.TiffPageSeries.asarray
+
+    def slow(series: Any, *args: Any, **options: Any) -> Any:
+        read.append(series)
+        return asarray(series, *args, **options)
+
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", slow)
+    assert get_reader(str(tmp_path / "plain.tif")) is None
+    assert read == []
+    [layer] = get_reader(str(tmp_path / "known.tif"))(str(tmp_path / "known.tif"))
+    assert len(read) == 1
+    assert layer[1]["scale"] == (0.5, 0.5)

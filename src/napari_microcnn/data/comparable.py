@@ -70,7 +70,7 @@ def at_one_pixel_size(collection: Collection) -> Collection:
 
 
 def _resampled(image: ClassifiedImage, factor: float, size: Calibration) -> ClassifiedImage:
-    seen = Resampled(image.pixels, zoomed_shape(image.pixels.shape, factor))[:, :]
+    seen = Resampled(image.pixels, zoomed_shape(image.pixels.shape, factor), np.float64)[:, :]
     kind = image.pixels.dtype
     # Of the same type as before: grey values of images of one depth stay comparable.
     pixels = seen if kind.kind == "f" else np.rint(seen).astype(kind)

@@ -19,6 +19,8 @@ CLIP = 6.0
 """Normalised values are cut here, so that hot pixels cannot reach the network."""
 
 _SAMPLES = 1_000_000
+_AT_ONCE = 1 << 15
+"""Pixels that are normalised together: their intermediate results stay near the processor."""
 _SQUARES_OVERFLOW = 1e140
 
 
@@ -82,16 +84,18 @@ def normalise(pixels: NDArray[Any], limits: IntensityLimits) -> NDArray[np.float
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.shape[-1] != len(limits.centre):
         raise ValueError(f"The limits are for {len(limits.centre)} channels, the image has {pixels.shape[-1]}.")
-    exact: Any = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == np.float32 else np.float64
     gain = np.divide(1.0, limits.scale, out=np.zeros_like(limits.scale), where=limits.scale > 0)
     result = np.empty((pixels.shape[-1], *pixels.shape[:2]), np.float32)
+    step = max(1, _AT_ONCE // max(1, pixels.shape[1]))
     with np.errstate(invalid="ignore", over="ignore"):
         for channel, (centre, factor) in enumerate(zip(limits.centre, gain, strict=True)):
-            values = pixels[..., channel].astype(exact)
-            unreal = None if pixels.dtype.kind in "biu" else ~np.isfinite(values)
-            values -= exact(centre)
-            values *= exact(factor)
-            np.clip(values, -CLIP, CLIP, out=result[channel], casting="same_kind")
-            if unreal is not None:
-                result[channel][unreal] = 0.0
+            for top in range(0, pixels.shape[0], step):
+                part = pixels[top : top + step, :, channel]
+                # In float64: the same picture in 8 and in 16 bits shall be the same to the last bit of the result.
+                values = np.subtract(part, centre, dtype=np.float64)
+                values *= factor
+                np.clip(values, -CLIP, CLIP, out=values)
+                if part.dtype.kind == "f":
+                    values[~np.isfinite(part)] = 0.0
+                result[channel, top : top + step] = values
     return result

@@ -47,7 +47,7 @@ def worth_an_overview(shape: tuple[int, ...], patch: int) -> bool:
 
 def overview_of(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Return the overview of an image, (Y, X) or (Y, X, C)."""
-    return Resampled(pixels, zoomed_shape(pixels.shape, OVERVIEW))[:, :]
+    return Resampled(pixels, zoomed_shape(pixels.shape, OVERVIEW), np.float64)[:, :]
 
 
 def reduced_source(source: Source, pixels: NDArray[np.float32]) -> Source:

@@ -24,29 +24,32 @@ class Resampled:
     shape : tuple of int
         New height and width. More pixels: linear interpolation. Fewer: mean weighted by a triangle
         of twice the new pixel's width, so that nothing is aliased.
+    kind : type
+        Of the values. float64 for images: one in 8 and one in 16 bits are the same then, to the last bit of what is
+        made of them.
     """
 
-    def __init__(self, plane: Pixels, shape: tuple[int, int]) -> None:
+    def __init__(self, plane: Pixels, shape: tuple[int, int], kind: type[np.floating[Any]] = np.float32) -> None:
         self._plane = plane
         self.shape: tuple[int, ...] = (*shape, *(int(n) for n in plane.shape[2:]))
         self.ndim = len(self.shape)
-        self.dtype = np.dtype(np.float32)
+        self.dtype = np.dtype(kind)
 
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Return rows and columns, float32; NaN and infinite values spread to their neighbours."""
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[Any]:
+        """Return rows and columns; NaN and infinite values spread to their neighbours."""
         (top, rows), (left, cols) = (
-            _weights(part, size, int(full))
+            _weights(part, size, int(full), self.dtype)
             for part, size, full in zip(region, self.shape[:2], self._plane.shape[:2], strict=True)
         )
         read = np.s_[top : top + rows.shape[1], left : left + cols.shape[1]]
         with np.errstate(over="ignore"):  # then infinite
-            pixels: NDArray[Any] = np.asarray(self._plane[read]).astype(np.float32)
+            pixels: NDArray[Any] = np.asarray(self._plane[read]).astype(self.dtype)
         channels = pixels.reshape(*pixels.shape[:2], -1)
         result = np.stack([(cols @ (rows @ channels[..., c]).T).T for c in range(channels.shape[-1])], -1)
-        return np.ascontiguousarray(result.reshape(*result.shape[:2], *self.shape[2:]), dtype=np.float32)
+        return np.ascontiguousarray(result.reshape(*result.shape[:2], *self.shape[2:]), dtype=self.dtype)
 
 
-def _weights(part: slice, size: int, full: int) -> tuple[int, sparse.csr_matrix]:
+def _weights(part: slice, size: int, full: int, kind: np.dtype[Any]) -> tuple[int, sparse.csr_matrix]:
     """Return the first input pixel needed for a slice of the output, and the weights (out, in) from there on."""
     wanted = np.arange(size)[part]
     ratio = full / size
@@ -62,7 +65,7 @@ def _weights(part: slice, size: int, full: int) -> tuple[int, sparse.csr_matrix]
     low = int(columns.min())
     shape = (len(wanted), int(columns.max()) + 1 - low)
     matrix = sparse.coo_matrix((weights[rows, used], (rows, columns - low)), shape=shape)
-    return low, matrix.tocsr().astype(np.float32)
+    return low, matrix.tocsr().astype(kind)
 
 
 def zoomed_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:

@@ -45,7 +45,7 @@ class View:
         pixels = conversion(self.channels, channels)[0](pixels)
         plane: Pixels | Resampled = pixels
         if self.magnification != 1:
-            plane = Resampled(pixels, zoomed_shape(pixels.shape, self.magnification))
+            plane = Resampled(pixels, zoomed_shape(pixels.shape, self.magnification), np.float64)
         limits = self.limits or _limits(plane)
         return Prospect(plane, limits, self.side)
 

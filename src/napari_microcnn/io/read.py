@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_microcnn.io.errors import ReadError, no_room
 from napari_microcnn.io.pictures import read_picture
-from napari_microcnn.io.tiff import read_tiff
+from napari_microcnn.io.tiff import read_tiff, tiff_calibration
 from napari_microcnn.micrograph import Micrograph
 
 LAZY_FROM_BYTES = 256 << 20
@@ -31,7 +31,7 @@ _BEGINNINGS = {
 _MRC_PLACE = 208
 """Byte at which an MRC file says what it is (MRC2014)."""
 
-__all__ = ["LAZY_FROM_BYTES", "ReadError", "read_labels", "read_micrograph", "readable_suffixes"]
+__all__ = ["LAZY_FROM_BYTES", "ReadError", "may_be_calibrated", "read_labels", "read_micrograph", "readable_suffixes"]
 
 
 def readable_suffixes() -> tuple[str, ...]:
@@ -79,6 +79,21 @@ def read_micrograph(path: str | os.PathLike[str], *, lazy_from_bytes: int = LAZY
         raise _unreadable(path, error) from error
     except MemoryError as error:
         raise no_room(path) from error
+
+
+def may_be_calibrated(path: str | os.PathLike[str]) -> bool:
+    """Whether a file may say how large a pixel is: for TIFF its header tells, and all others may.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        return _kind(path) != "TIFF" or tiff_calibration(path) is not None
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_labels(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:

@@ -16,7 +16,7 @@ from napari_microcnn.io.axes import grey_if_equal, normalise_axes
 from napari_microcnn.io.calibration import find_calibration
 from napari_microcnn.io.errors import DAMAGED, ReadError
 from napari_microcnn.io.vendors import fei_field_rows
-from napari_microcnn.micrograph import Micrograph, Pixels
+from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 
 _DAMAGED = (*DAMAGED, TiffFileError)
 _MAX_CHUNK = 2 << 30  # a strip or tile is decoded as a whole
@@ -72,6 +72,21 @@ def read_tiff(path: Path, name: str, lazy_from_bytes: int, *, raw: bool = False)
             f"{path.name} is damaged or of a kind of TIFF that cannot be read; open it in the program that made it "
             "and save it again as TIFF."
         ) from error
+
+
+def tiff_calibration(path: Path) -> Calibration | None:
+    """Return what a TIFF file says of the size of a pixel, without reading pixels.
+
+    Raises
+    ------
+    ReadError
+        If the file is damaged.
+    """
+    try:
+        with _listen(), TiffFile(path) as tif:
+            return find_calibration(tif) if tif.series else None
+    except _DAMAGED as error:
+        raise ReadError(f"{path.name} is damaged or of a kind of TIFF that cannot be read.") from error
 
 
 @contextmanager

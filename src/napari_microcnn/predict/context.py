@@ -50,7 +50,7 @@ class _Context:
 
     def __init__(self, plane: Pixels, near: NDArray[np.float32], known: Box, look: Look) -> None:
         self._look = look
-        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW))
+        self._plane = Resampled(plane, zoomed_shape(plane.shape, OVERVIEW), np.float64)
         self.shape = (*self._plane.shape[:2], near.shape[2])
         part = _Part(near, known, (int(plane.shape[0]), int(plane.shape[1]), near.shape[2]))
         self._near = Resampled(part, self.shape[:2])  # type: ignore[arg-type]  # read like an array

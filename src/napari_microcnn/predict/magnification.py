@@ -113,7 +113,7 @@ def at_magnification(plane: Pixels, factor: float) -> Pixels:
     """Return the plane with `factor` times as many pixels per side, resampled when read."""
     if factor == 1:
         return plane
-    return Resampled(plane, zoomed_shape(plane.shape, factor))  # type: ignore[return-value]  # read like an array
+    return Resampled(plane, zoomed_shape(plane.shape, factor), np.float64)  # type: ignore[return-value]  # read like an array
 
 
 def limits_of(windows: list[NDArray[Any]]) -> IntensityLimits:

@@ -127,7 +127,7 @@ class Preview:
 
     def _with_overview(self, net: UNet, near: Tensor) -> Tensor:
         """Return the probabilities, (H, W, K), of the region, corrected by what the network makes of the overview."""
-        plane = Resampled(self._image, zoomed_shape(self._image.shape, OVERVIEW))
+        plane = Resampled(self._image, zoomed_shape(self._image.shape, OVERVIEW), np.float64)
         rows, columns = (
             (int(start * OVERVIEW), min(length, max(int(start * OVERVIEW) + 1, round(stop * OVERVIEW))))
             for start, stop, length in zip(self._box[::2], self._box[1::2], plane.shape[:2], strict=True)

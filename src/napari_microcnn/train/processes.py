@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 T = TypeVar("T")
 
@@ -160,6 +159,8 @@ class _SharedBatchNorm(nn.BatchNorm2d):
         if not self.training or self.running_mean is None or self.running_var is None:
             known: Tensor = super().forward(x)
             return known
+        from torch.distributed.nn.functional import all_reduce  # not in every build of torch
+
         wide = x.float()
         axes, pixels = (0, 2, 3), x.numel() // x.shape[1] * count()
         mean = all_reduce(wide.sum(axes)) / pixels  # type: ignore[no-untyped-call]

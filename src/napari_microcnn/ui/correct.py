@@ -229,6 +229,9 @@ class CorrectDock(Dock):
         return lambda rows: (members(layer.data[(*plane, rows)]), number)
 
     def _change(self, layer: Labels, change: Change, done: str) -> None:
+        if layer not in self.viewer.layers:
+            self.say("The layer was closed meanwhile, so nothing was changed.")
+            return
         count, word = len(self.selected), _WORDS[self.watched.kind][len(self.selected) != 1]
         self._select(self.selected[:0])
         self.editing.start(

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -34,6 +35,10 @@ LONGEST = 1.2
 """Seconds between two updates, at most: a preview that comes later is no live preview."""
 PATIENCE = 3.0
 """Seconds that a job may take to stop by itself; what it reached has been reported by then."""
+WAITING = 0.8
+"""The same for a job that computes nothing meanwhile: it waits for a drive, and cannot hear."""
+_BUSY = 0.02
+"""Share of a processor that who computes gets, however many others want it."""
 _NEWEST_ONLY = (BatchDone, Progress, PreviewDone)
 
 _pool = Pool()
@@ -120,10 +125,11 @@ class RunningJob(QObject):
             self._process.ask(serve.TELL, change)
 
     def stop(self) -> None:
-        """Ask the job to stop after this batch or tile; after `PATIENCE` seconds its process is ended."""
+        """Ask the job to stop after this batch or tile; after `PATIENCE` seconds, or `WAITING`, it is ended."""
         if self.running and not self.stopping:
             self.stopping = True
             self._process.ask(serve.STOP)
+            QTimer.singleShot(int(WAITING * 1000), partial(self._lose_patience, self._process.computed))
             QTimer.singleShot(int(PATIENCE * 1000), self._insist)
 
     def abandon(self) -> None:
@@ -132,6 +138,11 @@ class RunningJob(QObject):
             self.running = False
             self._end_process()
             self._forget()
+
+    def _lose_patience(self, computed: float) -> None:
+        """End the job if it has not computed since."""
+        if self.running and self._process is not None and self._process.computed - computed < _BUSY * WAITING:
+            self._insist()
 
     def _insist(self) -> None:
         if self.running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import pickle
 import queue
@@ -13,6 +14,8 @@ import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 from napari_microcnn.ui import serve, wire
 from napari_microcnn.ui.serve import Failure
@@ -50,6 +53,15 @@ class Process:
     def alive(self) -> bool:
         """Whether it can take a job."""
         return self._child.poll() is None
+
+    @property
+    def computed(self) -> float:
+        """Seconds of processor time that it has used; infinite once it is gone."""
+        try:
+            used = psutil.Process(self._child.pid).cpu_times()
+        except psutil.Error:
+            return math.inf
+        return float(used.user + used.system)
 
     def ask(self, *request: Any) -> None:
         """Queue a request; returns at once, however large the arrays in it."""

@@ -34,20 +34,27 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
             return None
         path = path[0]
 
-    from napari_microcnn.io.pairs import stem_of
-    from napari_microcnn.io.read import ReadError, read_micrograph
-
     if Path(path).is_dir():
         return _reader_of_folder(Path(path))
     if Path(path).suffix.lower() in _MASKS:
         return _reader_of_mask(Path(path))
+    return _reader_of_image(Path(path))
+
+
+def _reader_of_image(path: Path) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Return a reader of an image with a pixel size, of an image that only we read, or of a mask with its name."""
+    from napari_microcnn.io.pairs import stem_of
+    from napari_microcnn.io.read import ReadError, may_be_calibrated, read_micrograph
+
+    named, plain = _NAMED_LIKE_MASKS.fullmatch(stem_of(path)), path.suffix.lower() in _NAPARI_READS
     try:
+        if plain and not named and not may_be_calibrated(path):
+            return None  # and its pixels are read once, by napari's own reader
         micrograph = read_micrograph(path)
     except (ReadError, ValueError, OSError):
         return None  # napari's own reader says what is wrong
-    if (named := _NAMED_LIKE_MASKS.fullmatch(stem_of(Path(path)))) and _is_mask(micrograph):
+    if named and _is_mask(micrograph):
         return lambda _: [_mask_layer(micrograph, named["source"], named["kind"].lower())]
-    plain = Path(path).suffix.lower() in _NAPARI_READS
     return partial(_layers, micrograph) if micrograph.calibration is not None or not plain else None
 
 

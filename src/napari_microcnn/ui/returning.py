@@ -75,6 +75,9 @@ class Returning(QWidget):
         job = partial(as_annotation, data, watched.original if changed else None, meaning)
 
         def write(values: np.ndarray) -> None:
+            if image not in dock.viewer.layers:
+                dock.say("The image was closed meanwhile, so it gets no annotation.")
+                return
             pixels = int(np.count_nonzero(values))
             if not pixels:
                 dock.refuse("You have changed nothing yet, so there is nothing to learn from it.")
