@@ -24,6 +24,7 @@ NAMES = (
     "prediction_peers",
     "training_speed",
     "workers",
+    "cluster_faults",
     "large",
     "cap",
     "grains",

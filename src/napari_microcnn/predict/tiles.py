@@ -143,11 +143,14 @@ class TilePredictor:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
         if self._config.tile is not None:
             return -(-self._config.tile // self._step) * self._step
-        memory = min(available_memory(self.device) // 4, _WORKSPACE[self.device.type])
-        window = int((memory / bytes_per_pixel(self.model.config, self.precision)) ** 0.5)
+        window = int((self._workspace() / bytes_per_pixel(self.model.config, self.precision)) ** 0.5)
         largest = max(SMALLEST_TILE, self._step, window - 2 * halo(self.model.config))
         count = -(-max(shape) // largest)
         return -(-max(shape) // (count * self._step)) * self._step
+
+    def _workspace(self) -> int:
+        """Return the bytes that the network may take."""
+        return workspace(self.device.type, available_memory(self.device))
 
     def _smaller(self, side: int) -> int:
         smallest = max(SMALLEST_TILE, self._step)
@@ -263,6 +266,11 @@ def predict_plane(model: Model, plane: Pixels, config: SegmentConfig | None = No
         if isinstance(event, Tile):
             result[:, event.region[0], event.region[1]] = event.probabilities
     return result
+
+
+def workspace(device: str, free: int) -> int:
+    """Return the bytes for the network's intermediate results, on a device with so many bytes free."""
+    return min(free // 4, _WORKSPACE[device])
 
 
 def bytes_per_pixel(config: UNetConfig, precision: torch.dtype) -> int:
