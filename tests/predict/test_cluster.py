@@ -140,7 +140,7 @@ def test_the_model_is_sent_and_read_once_per_worker(workers: Any, model: Model, 
     assert sum(came for _, came in found) == 1  # and from one worker to the other
 
 
-@pytest.mark.parametrize("megabytes", [1, 8])
+@pytest.mark.parametrize("megabytes", [1, 64])
 def test_tiles_fit_the_workers_and_not_this_computer(
     workers: Any, model: Model, steel: Micrograph, megabytes: int
 ) -> None:
@@ -150,11 +150,12 @@ def test_tiles_fit_the_workers_and_not_this_computer(
 
         worker.available_memory = device.available_memory if memory is None else lambda _: memory
 
-    local = result_of(segment(steel, model, SegmentConfig(device="cpu", tile=TILE)))
+    local = result_of(segment(steel, model, SegmentConfig(device="cpu", tile=TILE, precision="float32")))
     with distributed.Client(workers.scheduler_address, set_as_default=False) as client:
         client.run(pretend, megabytes * 4 << 20)
         try:
-            events = list(segment(steel, model, config(workers).model_copy(update={"tile": None})))
+            there = config(workers, precision="float32").model_copy(update={"tile": None})
+            events = list(segment(steel, model, there))
         finally:
             client.run(pretend, None)
     tiles = sum(isinstance(event, TileDone) for event in events)
@@ -162,10 +163,9 @@ def test_tiles_fit_the_workers_and_not_this_computer(
     np.testing.assert_array_equal(events[-1].result.classes, local.classes)
 
 
-def test_there_are_tiles_for_all_workers(workers: Any, model: Model) -> None:
+def test_there_are_tiles_for_all_workers(workers: Any, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(ClusterPredictor(model, config(workers).model_copy(update={"tile": None}))) as predictor:
-        for address, offer in list(predictor._workers.ready.items()):
-            predictor._workers.ready[address] = offer._replace(device="cuda", memory=1 << 40)
+        monkeypatch.setattr(predictor, "_workspace", lambda: 4 << 30)  # as on a card
         assert predictor.tile_side((4096, 4096)) > 2000
         assert predictor._fair_side((4096, 4096)) <= 2048
         assert predictor._fair_side((600, 600)) >= 512

@@ -175,7 +175,8 @@ class ClusterPredictor(TilePredictor):
 
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
         """Call a function on a worker, with its `TilePredictor` before these arguments, and wait for the result."""
-        for _ in range(1 + _RETRIES):
+        died = 0
+        while died <= _RETRIES:
             allowed = self._somebody()
             with self._sending:
                 if self._workers.stale(self._holders):
@@ -186,7 +187,7 @@ class ClusterPredictor(TilePredictor):
                 result: R = self._result(future, (allowed, holders))
                 return result
             except _GoneError:
-                continue
+                died += self._workers.silent.isdisjoint(allowed | holders)
             finally:
                 future.release()
         raise ClusterError(_DYING)
