@@ -73,15 +73,17 @@ class ClusterPredictor(TilePredictor):
         self._workers = Workers(config)
         self._over, self._sending = threading.Event(), threading.Lock()
         try:
-            offer = next(iter(self._workers.ready.values()))
+            ready = dict(self._workers.ready)
+            offer = next(iter(ready.values()))
+            self._least_memory = min(one.memory // one.threads for one in ready.values())
             super().__init__(model, config.model_copy(update={"device": "cpu", "precision": "float32"}))
             self.precision = getattr(torch, offer.precision)  # which this computer need not be able to compute in
             settings = config.model_copy(update={"device": offer.device, "precision": offer.precision})
             self._settings, self._content = settings.model_dump_json(), _file_of(model)
             self._sha = hashlib.sha256(self._content).hexdigest()
-            self._sent = self._send()
+            self._sent = self._send(frozenset(ready))
             # Else the scheduler gives work to who has the model first, and to others when they steal from it.
-            self._idle = [self._submit({address}, worker.idle) for address in self._workers.ready]
+            self._idle = [self._submit({address}, worker.idle) for address in ready]
         except BaseException:
             self._workers.close()
             raise
@@ -139,7 +141,7 @@ class ClusterPredictor(TilePredictor):
 
     def _workspace(self) -> int:
         """Return the bytes that the network may take on every worker, for each of its threads."""
-        return min(workspace(one.device, one.memory // one.threads) for one in self._workers.ready.values())
+        return workspace(self.computed_on, self._least_memory)
 
     def _most(self, plane: Pixels, boxes: Iterable[Box]) -> int:
         """Return how many boxes may be on their way: what is sent and comes back may fill a quarter of the memory."""
@@ -180,7 +182,7 @@ class ClusterPredictor(TilePredictor):
             allowed = self._somebody()
             with self._sending:
                 if self._workers.stale(self._holders):
-                    self._sent = self._send()
+                    self._sent = self._send(allowed)
                 holders = self._holders
                 future = self._submit(allowed, function, *arguments)
             try:
@@ -192,12 +194,12 @@ class ClusterPredictor(TilePredictor):
                 future.release()
         raise ClusterError(_DYING)
 
-    def _send(self) -> Any:
-        """Send the model to those that are there now."""
-        self._holders = frozenset(self._workers.ready)
+    def _send(self, holders: frozenset[str]) -> Any:
+        """Send the model to workers, which hand it on to others."""
+        self._holders = holders
         # A task and no scattered value: should its only holder die, the scheduler makes it again.
         key = f"microcnn-model-{self._sha}-{secrets.token_hex(4)}"
-        return self._workers.client.submit(worker.kept, self._content, key=key, workers=sorted(self._holders))
+        return self._workers.client.submit(worker.kept, self._content, key=key, workers=sorted(holders))
 
     def _submit(self, allowed: Iterable[str], function: Callable[..., Any], *arguments: Any) -> Any:
         from distributed.client import ClosedClientError

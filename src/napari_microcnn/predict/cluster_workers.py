@@ -156,6 +156,8 @@ class Workers:
             )
         [self._kind] = kinds
         self._sort(time.monotonic())
+        if not self.ready:
+            raise ClusterError(self._nobody())
 
     async def _watch(self) -> None:
         while True:
@@ -206,6 +208,7 @@ class Workers:
                 self._told[address] = _unfit(address, told, ours)
             else:
                 self._told[address] = Offer(told["device"], told["precision"], told["memory"], about["nthreads"])
+                self._signs[address] = (about["last_seen"], time.monotonic())  # it may have been silent while it began
 
     def _reasons(self) -> list[str]:
         return sorted(told for told in self._told.values() if isinstance(told, str))
