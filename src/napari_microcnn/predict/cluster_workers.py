@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
@@ -18,6 +19,8 @@ CONNECT, SILENCE, PATIENCE = 8.0, 12.0, 20.0
 which a scheduler without one, or a cluster without a worker, is given up."""
 LOOK = 0.5
 _LEAVE = 3.0
+
+_MISSING = re.compile(r"No module named \W*(\w+)")
 
 T = TypeVar("T")
 
@@ -230,11 +233,10 @@ class Workers:
 
 def _unfit(address: str, told: Any, ours: str) -> str:
     """Return why a worker may not compute."""
-    if isinstance(told, ImportError):
-        missing = (told.name or "").partition(".")[0]
-        if missing in ("", "napari_microcnn"):
+    if isinstance(told, Exception) and (missing := _MISSING.search(str(told))):  # Dask does not keep its type
+        if missing[1] == "napari_microcnn":
             return f"napari-microcnn {ours} is not installed where the worker {address} runs; install it there."
-        return f"The package {missing} is missing where the worker {address} runs; install it there as it is here."
+        return f"The package {missing[1]} is missing where the worker {address} runs; install it there as it is here."
     if isinstance(told, ValueError):
         return f"The worker {address} cannot compute so: {told}"
     if isinstance(told, Exception):
