@@ -200,27 +200,36 @@ _CLUSTER = (
 )
 
 
-def test_a_scheduler_that_is_frozen_or_killed_is_told(
-    model: Model, steel: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start a scheduler with a worker in another process."""
     (tmp_path / "cluster.py").write_text(_CLUSTER)
     running = subprocess.Popen(
         [sys.executable, tmp_path / "cluster.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
-        address = running.stdout.readline().strip()
-        for sent in (signal.SIGSTOP, signal.SIGKILL):
-            job = segment(steel, model, config(address))
-            next(event for event in job if isinstance(event, TileDone))
-            running.send_signal(sent)
-            with monkeypatch.context() as patch:
-                patch.setattr(cluster_workers, "PATIENCE", 2.0)
-                with pytest.raises(ClusterError, match="does not answer any more"):
-                    list(job)
-                patch.setattr(cluster_workers, "CONNECT", 1.0)
-                with pytest.raises(ClusterError, match="Nobody answers at"):
-                    Workers(config(address))
-            running.send_signal(signal.SIGCONT)
+        yield running, running.stdout.readline().strip()
     finally:
         running.kill()
         running.communicate()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+@pytest.mark.timeout(60)
+def test_a_scheduler_that_is_gone_is_told(
+    elsewhere: tuple[subprocess.Popen[str], str],
+    model: Model,
+    steel: Micrograph,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: signal.Signals,
+) -> None:
+    running, address = elsewhere
+    job = segment(steel, model, config(address))
+    next(event for event in job if isinstance(event, TileDone))
+    running.send_signal(sent)
+    monkeypatch.setattr(cluster_workers, "PATIENCE", 2.0)
+    with pytest.raises(ClusterError, match="does not answer any more"):
+        list(job)
+    monkeypatch.setattr(cluster_workers, "CONNECT", 1.0)
+    with pytest.raises(ClusterError, match="Nobody answers at"):
+        Workers(config(address))
