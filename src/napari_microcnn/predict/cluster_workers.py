@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
@@ -257,11 +258,23 @@ def _connected(address: str) -> Any:
         "distributed.admin.large-graph-warning-threshold": "4 GB",  # the model goes with the task that keeps it
         "distributed.comm.retry.count": 0,
     }
+    made: Future[Any] = Future()
+
+    def connect() -> None:
+        try:
+            with dask.config.set(settings):
+                client = Client(  # type: ignore[no-untyped-call]
+                    address, timeout=CONNECT, set_as_default=False, name="napari-microcnn"
+                )
+        except (OSError, ValueError) as error:
+            made.set_exception(error)
+        else:
+            made.set_result(client)
+
+    # A scheduler that is frozen is waited for without end, whatever the time limit.
+    threading.Thread(target=connect, name="connecting", daemon=True).start()
     try:
-        with dask.config.set(settings):
-            return Client(  # type: ignore[no-untyped-call]
-                address, timeout=CONNECT, set_as_default=False, name="napari-microcnn"
-            )
+        return made.result(CONNECT + 1)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(
             f"Nobody answers at {address!r}; say it as the scheduler prints it, like tcp://192.168.1.5:8786, and start "
