@@ -29,6 +29,7 @@ NAMES = (
     "training_speed",
     "gpu",
     "workers",
+    "cluster_faults",
     "large",
     "cap",
     "grains",

@@ -134,8 +134,13 @@ def available_memory(device: torch.device) -> int:
 
 
 def is_too_large(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> bool:
-    """Whether an image of this shape and its segmentation would fill more than half of the memory that is free."""
-    return _filled(plane, stack) > _SHARE * _free_memory()
+    """Whether an image of this shape and its segmentation would fill more than `room_for_images`."""
+    return filled_memory(plane, stack) > room_for_images()
+
+
+def room_for_images() -> int:
+    """Return the bytes that images and their segmentations may fill: half of the memory that is free."""
+    return int(_SHARE * _free_memory())
 
 
 def needed_memory(plane: tuple[int, int] = (0, 0), stack: tuple[int, ...] = ()) -> int:
@@ -143,10 +148,11 @@ def needed_memory(plane: tuple[int, int] = (0, 0), stack: tuple[int, ...] = ()) 
 
     Without a plane: what is needed however small the pieces are.
     """
-    return _filled(plane, stack) + _NETWORK_BYTES
+    return filled_memory(plane, stack) + _NETWORK_BYTES
 
 
-def _filled(plane: tuple[int, int], stack: tuple[int, ...]) -> int:
+def filled_memory(plane: tuple[int, int], stack: tuple[int, ...] = ()) -> int:
+    """Return the bytes that an image of this shape and its segmentation take in memory, about."""
     return int(math.prod(plane) * (_PLANE_BYTES + math.prod(stack) * _STACK_BYTES))
 
 

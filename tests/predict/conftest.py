@@ -1,8 +1,9 @@
-"""What tests of tiles share."""
+"""What tests of predictions share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,3 +39,13 @@ def random_model() -> Callable[..., Model]:
 def noise() -> Callable[[int, int], np.ndarray]:
     """Return a function that makes a picture of random bytes."""
     return lambda height, width: np.random.default_rng(0).integers(0, 255, (height, width)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Any]:
+    """Start two processes that compute, on a scheduler in this one; nobody may end them."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", resources={"SEM": 1}, silence_logs=50
+    ) as running:
+        yield running

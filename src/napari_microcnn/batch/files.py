@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from napari_microcnn.batch.cluster import segment_there
+from napari_microcnn.batch.cluster import Elsewhere
 from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
@@ -26,7 +26,8 @@ from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.io.results import check_replaceable, is_done
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.models import Model, load_model
-from napari_microcnn.predict.cluster import ClusterError, ClusterPredictor
+from napari_microcnn.predict.cluster import ClusterPredictor
+from napari_microcnn.predict.cluster_workers import ClusterError
 from napari_microcnn.predict.large import open_lazily
 from napari_microcnn.predict.segment import segment
 
@@ -62,7 +63,7 @@ class _Run:
     pages: tuple[str, ...]
     formats: tuple[Any, ...]
     large: bool
-    cluster: ClusterPredictor | None = None
+    elsewhere: Elsewhere | None = None
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -72,24 +73,35 @@ class _Run:
     def do(self, path: Path) -> _Step:
         """Segment a file, unless that was done, and return what was written."""
         check_replaceable(self.folder, stem_of(path))
+        opening = self._opened if self.elsewhere is None else self.elsewhere.opened
+        with opening(path, self.large) as (opened, large):
+            micrograph = replace(opened, calibration=self.calibration or opened.calibration)
+            return (yield from self._do(path, micrograph, large))
+
+    @contextmanager
+    def _opened(self, path: Path, in_blocks: bool) -> Iterator[tuple[Micrograph, bool]]:
+        """Open an image, and tell whether it is to be done block by block."""
         micrograph = read_micrograph(path)
-        large = self.large or is_too_large(micrograph.plane_shape, micrograph.stack_shape)
-        if large:
-            micrograph = open_lazily(path)
-        micrograph = replace(micrograph, calibration=self.calibration or micrograph.calibration)
+        large = in_blocks or is_too_large(micrograph.plane_shape, micrograph.stack_shape)
+        yield open_lazily(path) if large else micrograph, large
+
+    def _do(self, path: Path, micrograph: Micrograph, large: bool) -> _Step:
         made_by = {"input": describe_input(micrograph), **self.made_by}
         kinds = [f".{kind}" for kind in self.pages] + [ENDINGS[kind] for kind in self.formats]
         if is_done(self.folder, stem_of(path), made_by, kinds):
             yield Notice("done before, in the same way.")
             return []
+        if large and self.elsewhere is not None:
+            self.elsewhere.later.append(path)
+            return []
         if large:
             return (yield from self._do_large(micrograph, path))
         check_dimensions(self.formats, 2 + len(micrograph.stack_shape))
         gap = None
-        if self.cluster is None:
+        if self.elsewhere is None:
             result = yield from _result(segment(micrograph, self.model, self.settings))
         else:
-            result, gap = segment_there(micrograph, self.model, self.settings, self.cluster)
+            result, gap = self.elsewhere.segment(micrograph, self.model, self.settings)
         job = write_segmentation(result, self.folder, path, self.called, pages=self.pages, also=self.formats, gap=gap)
         written: list[Path] = yield from _result(job)
         return written
@@ -187,14 +199,19 @@ def _one_by_one(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Eve
 
 def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, None, None]:
     """Do several files at a time on a cluster; what is said of one comes when it is done."""
+    done = 0
     with closing(ClusterPredictor(run.model, run.settings)) as cluster:
-        there = replace(run, cluster=cluster)
+        elsewhere = Elsewhere(cluster)
+        there = replace(run, elsewhere=elsewhere)
 
         def do(path: Path) -> tuple[Batch, list[Event]]:
             alone = Batch()
             return alone, list(_tried(there, path, 1, len(files), alone))
 
-        for done, (path, (alone, events)) in enumerate(cluster.each(do, files), 1):
+        for path, (alone, events) in cluster.each(do, files):
+            if path in elsewhere.later:
+                continue
+            done += 1
             batch.written.update(alone.written)
             batch.failed.update(alone.failed)
             for event in events:
@@ -203,6 +220,8 @@ def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, 
                 elif isinstance(event, Notice):
                     yield event
             yield Progress(done, len(files), path.name)
+    for number, path in enumerate(elsewhere.later, done + 1):
+        yield from _tried(replace(run, large=True), path, number, len(files), batch)
 
 
 def _tried(run: _Run, path: Path, number: int, total: int, batch: Batch) -> Generator[Event, None, None]:

@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.data.normalisation import IntensityLimits
 from napari_microcnn.data.windows import Box
-from napari_microcnn.device import inference_precision, resolve_device
+from napari_microcnn.device import available_memory, inference_precision, resolve_device
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.tiles import TilePredictor
 
 R = TypeVar("R")
 
 
-def describe(settings: str) -> dict[str, str]:
-    """Return the version of this package, and device and precision that settings mean here."""
+def describe(settings: str, wanted: str) -> dict[str, Any]:
+    """Return the version of this package, and if it is the wanted one, what settings mean here."""
+    here = version("napari-microcnn")
+    if here != wanted:  # which may have other settings
+        return {"version": here}
     config = SegmentConfig(**json.loads(settings))
     device = resolve_device(config.device)
     precision = str(inference_precision(device, config.precision)).removeprefix("torch.")
-    return {"version": version("napari-microcnn"), "device": device.type, "precision": precision}
+    return {"version": here, "device": device.type, "precision": precision, "memory": available_memory(device)}
 
 
 def kept(content: bytes) -> bytes:
