@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.data.windows import Box
 from napari_microcnn.events import Finished, Job, Notice
 from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.blocks import content_key
@@ -25,7 +24,7 @@ from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.cluster import predictor_for
-from napari_microcnn.predict.large_plane import LargePlane
+from napari_microcnn.predict.large_plane import LargePlane, plane_name
 from napari_microcnn.predict.large_work import Work
 from napari_microcnn.predict.segment import channels_for, object_rule
 from napari_microcnn.predict.tiles import TilePredictor
@@ -82,7 +81,7 @@ def segment_large(
     config: SegmentConfig | None = None,
     output: str | Path = "segmentation.ome.zarr",
     *,
-    first: tuple[slice, slice] | None = None,
+    first: tuple[int | slice, ...] | None = None,
 ) -> Job[LargeSegmentation]:
     """Segment an image of any size without holding it in memory; the result is that of `segment`.
 
@@ -100,8 +99,9 @@ def segment_large(
         Probabilities and uncertainty are not kept.
     output : str or Path
         Must not exist, unless this is the rest of an interrupted job.
-    first : tuple of slice, optional
-        Rows and columns of the image that are looked at: tiles there come first.
+    first : tuple of int and slice, optional
+        What is looked at, as one would index the image: the plane of a stack, and its rows and columns. That plane
+        comes first, then those beside it, and in each of them the tiles there.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def begin_large(
     config: SegmentConfig | None,
     output: Path,
     *,
-    first: tuple[slice, slice] | None = None,
+    first: tuple[int | slice, ...] | None = None,
 ) -> Job[LargeSegmentation]:
     """Do as `segment_large`, but keep the work until `forget_work`: until then the same call gives the result again.
 
@@ -142,9 +142,8 @@ def begin_large(
         )
     micrograph = source if isinstance(source, Micrograph) else open_lazily(Path(source))
     model = model if isinstance(model, Model) else load_model(model)
-    near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
     with predictor_for(model, config) as predictor:
-        yield from _segment(micrograph, model, config, predictor, output, near)
+        yield from _segment(micrograph, model, config, predictor, output, first)
 
 
 def _segment(
@@ -153,7 +152,7 @@ def _segment(
     config: SegmentConfig,
     predictor: TilePredictor,
     output: Path,
-    near: Box | None,
+    first: tuple[int | slice, ...] | None,
 ) -> Job[LargeSegmentation]:
     rule = object_rule(model, config)
     convert, remark = channels_for(model, micrograph.channels)
@@ -166,15 +165,15 @@ def _segment(
     _create(output, scratch, micrograph, model, block, objects=rule is not None)
     classes, labels = open_multiscale(output, "r+")
     work = Work(
-        micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, near
+        micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, first
     )
-    names = []
-    for index, plane in micrograph.planes():
-        names.append(".".join(map(str, ("plane", *index))))
-        if f"{names[-1]}-classes" not in scratch:
-            with telling(output):
-                yield from LargePlane(work, index, plane).run()
-    yield Finished(_result(work, names, output))
+    indices = list(np.ndindex(micrograph.stack_shape))
+    left = [index for index in indices if f"{plane_name(index)}-classes" not in scratch]
+    left.sort(key=work.steps_from_view)
+    for place, index in enumerate(left, len(indices) - len(left)):
+        with telling(output):
+            yield from LargePlane(work, place, index).run()
+    yield Finished(_result(work, [plane_name(index) for index in indices], output))
 
 
 def forget_work(output: Path) -> None:
