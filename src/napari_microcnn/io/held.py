@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask.array.core import normalize_chunks
 from dask.base import is_dask_collection
 
 CHUNK_PIXELS = 1 << 20
 """Aimed size of a dask chunk: so many that the graph stays small, so few that a tile needs little more than its own."""
+
+
+def chunk_sides(height: int, width: int, stored: tuple[int, int] = (1, 1)) -> tuple[int, int]:
+    """Return height and width of dask chunks: multiples of the pieces that are stored, never a part of one."""
+    y, x = stored
+    columns = min(width, x * max(1, math.isqrt(CHUNK_PIXELS) // x))
+    return min(height, y * max(1, CHUNK_PIXELS // columns // y)), columns
 
 
 class _Held:
@@ -42,15 +49,10 @@ def as_dask(array: Any, *, colours: bool = False) -> da.Array:
     if is_dask_collection(array):
         return array if isinstance(array, da.Array) else array.data
     held = _Held(array)
-    stack = held.ndim - 2 - colours
-    chunks = normalize_chunks(  # type: ignore[no-untyped-call]
-        (*(1,) * stack, "auto", "auto", *(-1,) * colours),
-        held.shape,
-        CHUNK_PIXELS * held.dtype.itemsize,
-        held.dtype,
-        getattr(array, "chunks", None),
-    )
+    plane = slice(held.ndim - 2 - colours, held.ndim - colours)
+    stored = getattr(array, "chunks", None) or (1,) * held.ndim
+    chunks = (*(1,) * plane.start, *chunk_sides(*held.shape[plane], stored[plane]), *(-1,) * colours)
     pixels: da.Array = da.from_array(  # type: ignore[no-untyped-call]
-        held, chunks, name=False, asarray=False, meta=np.empty(0, held.dtype)
+        held, chunks, name=False, asarray=False, fancy=False, meta=np.empty(0, held.dtype)
     )
     return pixels

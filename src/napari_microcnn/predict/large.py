@@ -24,8 +24,8 @@ from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.cluster import predictor_for
-from napari_microcnn.predict.large_plane import LargePlane, plane_name
-from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.large_plane import LargePlane
+from napari_microcnn.predict.large_work import Work, plane_name
 from napari_microcnn.predict.segment import channels_for, object_rule
 from napari_microcnn.predict.tiles import TilePredictor
 

@@ -25,7 +25,7 @@ from napari_microcnn.predict.large_grains import MESSAGE as CLOSING
 from napari_microcnn.predict.large_grains import GrainCloser
 from napari_microcnn.predict.large_particles import MESSAGE as NUMBERING
 from napari_microcnn.predict.large_particles import label_blocks, separate_blocks
-from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.large_work import Work, plane_name
 from napari_microcnn.predict.magnification import at_magnification, limits_of
 from napari_microcnn.predict.merged_objects import MergedObjects
 from napari_microcnn.predict.seams import CORNERS, SeamLabels
@@ -264,11 +264,6 @@ class LargePlane:
             self._write(self._work.classes, *box.slices, values)
 
         yield from self._canvas.run("classes", _WRITING, work, lambda: {"counts": counts})
-
-
-def plane_name(index: tuple[int, ...]) -> str:
-    """Return what the work on a plane is called."""
-    return ".".join(map(str, ("plane", *index)))
 
 
 class _Mean:

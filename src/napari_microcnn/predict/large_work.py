@@ -96,3 +96,8 @@ class Work:
         self._clock.append(time.monotonic())
         done = len(self._clock) - 1
         return (self._clock[-1] - self._clock[0]) / done * left if done else 0.0
+
+
+def plane_name(index: tuple[int, ...]) -> str:
+    """Return what the work on a plane of a stack is called."""
+    return ".".join(map(str, ("plane", *index)))
