@@ -131,6 +131,17 @@ def test_a_result_of_other_dimensions_replaces_the_layer() -> None:
     assert len(viewer.layers) == 1
 
 
+def test_a_result_in_memory_replaces_one_on_the_disk_of_several_magnifications() -> None:
+    viewer = ViewerModel()
+    known = {"role": "classes", "source": "steel"}
+    levels = [np.zeros((8, 10), np.uint8), np.zeros((4, 5), np.uint8)]
+    viewer.add_labels(levels, multiscale=True, metadata={layers.KEY: known})
+    layers.put_labels(viewer, "classes", np.ones((8, 10), np.uint8), None, source="steel", about={})
+    [layer] = viewer.layers
+    assert not layer.multiscale
+    assert layer.data.all()
+
+
 def test_synthetic_layers_join_the_units_of_the_window() -> None:
     viewer = ViewerModel()
     assert layers.place_in(viewer, "synthetic") == {}

@@ -210,11 +210,9 @@ def test_fields_like_it_are_pooled(viewer: Any, measured: MeasureDock, finish: C
 def test_a_large_result_is_measured_at_its_finest_magnification_by_the_worker(
     viewer: Any, dock: MeasureDock, finish: Callable[[Any], None], told: list[str], tmp_path: Path, monkeypatch: Any
 ) -> None:
-    classes = [{"id": 1, "name": "powder", "colour": "#0072b2"}]
+    about = {"classes": [{"id": 1, "name": "powder", "colour": "#0072b2"}], "kind": "particles"}
     path = tmp_path / "powder.ome.zarr"
-    create_multiscale(
-        path, (2, 600, 60), 64, "TYX", MICRON, name="powder", labels=["objects"], about={OURS: {"classes": classes}}
-    )
+    create_multiscale(path, (2, 600, 60), 64, "TYX", MICRON, name="powder", labels=["objects"], about={OURS: about})
     written = open_multiscale(path, "r+")[1]["objects"]
     for plane, ends in enumerate(((9, 13), (13, 22))):
         labels = np.zeros((600, 60), np.int32)
@@ -223,7 +221,8 @@ def test_a_large_result_is_measured_at_its_finest_magnification_by_the_worker(
         written[plane, 0:600, 0:60] = labels
     viewer.open(str(path), plugin="napari-microcnn")
     viewer.dims.set_current_step(0, 1)
-    dock.options.labels.layer = viewer.layers["powder objects"]
+    assert dock.options.labels.layer is viewer.layers["powder objects"]
+    assert dock.options.kind.currentText() == "Particles or pores"
     dock.options.fields.setCurrentIndex(1)
     with monkeypatch.context() as patch:
         patch.setattr(zarr.Array, "__getitem__", None)

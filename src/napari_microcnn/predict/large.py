@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_microcnn.config import SegmentConfig
+from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.events import Finished, Job, Notice
 from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.blocks import content_key
@@ -162,7 +162,7 @@ def _segment(
     if scratch.resumed:
         yield Notice("Going on where this was interrupted.")
     tile, block = _sides(scratch, predictor, micrograph)
-    _create(output, scratch, micrograph, model, block, objects=rule is not None)
+    _create(output, scratch, micrograph, model, block, rule)
     classes, labels = open_multiscale(output, "r+")
     work = Work(
         micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, first
@@ -202,7 +202,9 @@ def unfinished_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
-def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model, block: int, *, objects: bool) -> None:
+def _create(
+    output: Path, scratch: Scratch, micrograph: Micrograph, model: Model, block: int, rule: ObjectRule | None
+) -> None:
     """Create the output, unless it is there."""
     if "output" in scratch:
         return
@@ -218,12 +220,13 @@ def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model
         micrograph.axes.removesuffix("C"),
         micrograph.calibration,
         name=f"{micrograph.name} classes",
-        labels=(OBJECTS,) if objects else (),
+        labels=(OBJECTS,) if rule is not None else (),
         about={
             OURS: {
                 "version": version("napari-microcnn"),
                 "model": model.sha256,
                 "classes": [entry.model_dump() for entry in model.classes],
+                "kind": rule.kind if rule is not None else None,
             }
         },
     )

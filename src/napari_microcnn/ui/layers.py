@@ -207,7 +207,7 @@ def put_labels(
     place = placed_like(like) if like is not None else {}
     known = {"role": role, "source": source, **about}
     layer = find(viewer, role, source, Labels)
-    if layer is not None and layer.data.ndim != data.ndim:
+    if layer is not None and (layer.multiscale or layer.data.ndim != data.ndim):
         viewer.layers.remove(layer)
         layer = None
     if layer is None:
