@@ -170,17 +170,17 @@ def test_what_is_looked_at_comes_first(tmp_path):
 
 
 def test_the_plane_that_is_looked_at_comes_first_and_the_result_is_the_same(tmp_path):
-    stack = np.stack([etched(), etched()[::-1], 255 - etched(), etched()[:, ::-1]])
+    stack = np.stack([etched(), etched()[::-1], 255 - etched()])[:, :100, :90]
     lazy = Micrograph(da.from_array(stack, chunks=64), "TYX")
     expected = result_of(segment_large(lazy, grains(), CONFIG, tmp_path / "whole.ome.zarr"))
     output = tmp_path / "out.ome.zarr"
-    job = segment_large(lazy, grains(), CONFIG, output, first=(2, slice(80, 100), slice(None)))
-    before = [next(job) for _ in range(8)]
+    job = segment_large(lazy, grains(), CONFIG, output, first=(1, slice(80, 100), slice(None)))
+    before = [next(job) for _ in range(3)]
     job.close()
-    assert {event.plane for event in before if isinstance(event, TileDone)} == {(2,)}
-    after = list(segment_large(lazy, grains(), CONFIG, output, first=(0, slice(0, 10), slice(0, 10))))
-    tiles = [event for event in before + after if isinstance(event, TileDone)]
-    assert list(dict.fromkeys(tile.plane for tile in tiles)) == [(2,), (0,), (1,), (2,), (3,)]
+    assert before[0].region[0] == slice(64, 100)
+    after = list(segment_large(lazy, grains(), CONFIG, output, first=(2, slice(0, 10), slice(0, 10))))
+    tiles = [event.plane[0] for event in before + after if isinstance(event, TileDone)]
+    assert tiles == [1, 1, 1, 2, 2, 2, 2, 1, 0, 0, 0, 0]
     result = after[-1].result
     assert all(np.array_equal(*pair) for pair in zip(written(result), written(expected), strict=True))
     assert result.pixels == expected.pixels

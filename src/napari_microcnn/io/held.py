@@ -47,7 +47,8 @@ def as_dask(array: Any, *, colours: bool = False) -> da.Array:
         Whether the last axis is that of colours.
     """
     if is_dask_collection(array):
-        return array if isinstance(array, da.Array) else array.data
+        lazy: da.Array = array if isinstance(array, da.Array) else array.data
+        return lazy
     held = _Held(array)
     plane = slice(held.ndim - 2 - colours, held.ndim - colours)
     stored = getattr(array, "chunks", None) or (1,) * held.ndim
