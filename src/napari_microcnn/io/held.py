@@ -51,8 +51,9 @@ def as_dask(array: Any, *, colours: bool = False) -> da.Array:
         return lazy
     held = _Held(array)
     plane = slice(held.ndim - 2 - colours, held.ndim - colours)
-    stored = getattr(array, "chunks", None) or (1,) * held.ndim
-    chunks = (*(1,) * plane.start, *chunk_sides(*held.shape[plane], stored[plane]), *(-1,) * colours)
+    stored: Any = getattr(array, "chunks", None) or (1,) * held.ndim
+    height, width = held.shape[plane]
+    chunks = (*(1,) * plane.start, *chunk_sides(height, width, stored[plane]), *(-1,) * colours)
     pixels: da.Array = da.from_array(  # type: ignore[no-untyped-call]
         held, chunks, name=False, asarray=False, fancy=False, meta=np.empty(0, held.dtype)
     )

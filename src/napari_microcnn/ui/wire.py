@@ -97,7 +97,8 @@ class _Pickler(cloudpickle.Pickler):
 
 def _is_its_file(array: np.memmap[Any, Any]) -> bool:
     """Whether an array is all that was mapped, and the same as in the file, which is there still."""
-    whole = isinstance(array.base, mmap.mmap) and array.mode != "c"
+    base: Any = array.base
+    whole = isinstance(base, mmap.mmap) and array.mode != "c"
     return whole and array.filename is not None and Path(array.filename).is_file()
 
 
