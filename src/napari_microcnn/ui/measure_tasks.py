@@ -136,7 +136,7 @@ def _grains(order: Order) -> Measurement:
     from napari_microcnn.measure.filling import fill_boundaries
     from napari_microcnn.measure.twins import with_twins, without_twin_boundaries
 
-    first, *others = order.fields
+    first, *others = map(np.asarray, order.fields)
     if order.twins is not None:
         first = (with_twins if order.own else without_twin_boundaries)(first, order.twins)
     size = grain_size([first, *others], order.calibrations, order.config)
