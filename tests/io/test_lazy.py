@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_microcnn.io import lazy
+from napari_microcnn.io import held
 from napari_microcnn.io.read import ReadError, read_micrograph
 
 PIXELS = np.random.default_rng(1).integers(0, 65536, (300, 500), dtype=np.uint16)
@@ -20,7 +20,7 @@ PIXELS = np.random.default_rng(1).integers(0, 65536, (300, 500), dtype=np.uint16
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy, "CHUNK_PIXELS", 1 << 14)
+    monkeypatch.setattr(held, "CHUNK_PIXELS", 1 << 14)
 
 
 @pytest.mark.parametrize(

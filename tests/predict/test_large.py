@@ -170,6 +170,24 @@ def test_what_is_looked_at_comes_first(tmp_path):
     job.close()
 
 
+def test_the_plane_that_is_looked_at_comes_first_and_the_result_is_the_same(tmp_path):
+    stack = np.stack([etched(), etched()[::-1], 255 - etched()])[:, :100, :90]
+    lazy = Micrograph(da.from_array(stack, chunks=64), "TYX")
+    expected = result_of(segment_large(lazy, grains(), CONFIG, tmp_path / "whole.ome.zarr"))
+    output = tmp_path / "out.ome.zarr"
+    job = segment_large(lazy, grains(), CONFIG, output, first=(1, slice(80, 100), slice(None)))
+    before = [next(job) for _ in range(3)]
+    job.close()
+    assert before[0].region[0] == slice(64, 100)
+    after = list(segment_large(lazy, grains(), CONFIG, output, first=(2, slice(0, 10), slice(0, 10))))
+    tiles = [event.plane[0] for event in before + after if isinstance(event, TileDone)]
+    assert tiles == [1, 1, 1, 2, 2, 2, 2, 1, 0, 0, 0, 0]
+    result = after[-1].result
+    assert all(np.array_equal(*pair) for pair in zip(written(result), written(expected), strict=True))
+    assert result.pixels == expected.pixels
+    assert all(np.array_equal(result.objects[key], expected.objects[key]) for key in expected.objects)
+
+
 def test_other_settings_do_not_go_on_with_what_was_begun(tmp_path):
     output = tmp_path / "out.ome.zarr"
     job = segment_large(Micrograph(etched()), grains(), CONFIG, output)

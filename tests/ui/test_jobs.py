@@ -1,3 +1,5 @@
+import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -157,9 +159,25 @@ def test_what_libraries_print_does_not_disturb(qtbot: Any, listener: Listener, f
 
 
 def test_what_cannot_be_sent_is_told(qtbot: Any, listener: Listener, fake: Any) -> None:
-    listener.start(partial(fake.double, lambda: None))
+    listener.start(partial(fake.double, threading.Lock()))
     qtbot.waitUntil(lambda: listener.end is not None, timeout=20_000)
-    assert "cannot be sent" in listener.end[1].message
+    assert "cannot be sent to the worker process (cannot pickle" in listener.end[1].message
+    assert "save it as TIFF or OME-Zarr" in listener.end[1].message
+
+
+def test_what_cannot_be_opened_is_told_and_the_worker_stays(
+    qtbot: Any, listener: Listener, fake: Any, monkeypatch: pytest.MonkeyPatch, own_pool: Pool
+) -> None:
+    here = type(sys)("only_here")
+    exec("def double(array): return array * 2", here.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", here)
+    listener.start(partial(fake.double, here.double))
+    qtbot.waitUntil(lambda: listener.end is not None, timeout=20_000)
+    assert "cannot open this image (ModuleNotFoundError: No module named 'only_here')" in listener.end[1].message
+    listener.end = None
+    listener.start(partial(fake.count, 1))
+    qtbot.waitUntil(lambda: listener.end == ("finished", 1), timeout=20_000)
+    assert len(own_pool._idle) == 1
 
 
 def test_the_process_is_used_again(qtbot: Any, listener: Listener, fake: Any, own_pool: Pool) -> None:

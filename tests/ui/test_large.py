@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from napari_microcnn import device
+from napari_microcnn.events import TileDone
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.ui import layers
-from napari_microcnn.ui.large import in_view
 from napari_microcnn.ui.segment import SegmentDock
 
 
@@ -64,11 +64,25 @@ def test_a_second_run_does_not_replace_the_first(
     assert "is there already; choose another name, or delete it first" in told[0]
 
 
-def test_what_the_window_shows_is_known(viewer: Any) -> None:
-    levels = [np.zeros((4000 >> n, 4000 >> n), np.uint8) for n in range(4)]
-    image = viewer.add_image(levels, multiscale=True, contrast_limits=(0, 1))
-    image.data_level = 1
-    image.corner_pixels = np.array([[1200, 30], [1400, 300]])  # as napari sets it when it draws
-    assert in_view(image) == (slice(2400, 2801), slice(60, 601))
-    viewer.add_image(np.zeros((3, 50, 60)), name="stack").corner_pixels = np.array([[1, 5, 7], [1, 20, 30]])
-    assert in_view(viewer.layers["stack"]) == (slice(5, 21), slice(7, 31))
+def test_the_frame_in_view_comes_first_and_in_it_what_the_window_shows(
+    viewer: Any, dock: SegmentDock, finish: Callable, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = da.from_array(np.random.default_rng(0).integers(0, 255, (3, 130, 130)).astype(np.uint8), chunks=(1, 65, 65))
+    image = viewer.add_image(stack.map_blocks(lambda block: 255 - block), name="frames")  # a function of this file only
+    dock.large.always.setChecked(True)
+    dock.form.widget("tile").setValue(64)
+    viewer.dims.set_current_step(0, 2)
+    image.corner_pixels = np.array([[2, 90, 2], [2, 120, 20]])  # as napari sets it when it draws
+    tiles, follow = [], dock.large._follow
+    monkeypatch.setattr(dock.large, "_follow", lambda event: (tiles.append(event), follow(event)))
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    tiles = [event for event in tiles if isinstance(event, TileDone)]
+    assert list(dict.fromkeys(tile.plane for tile in tiles)) == [(2,), (1,), (0,)]
+    assert [tile.done for tile in tiles] == list(range(1, 28))
+    for plane in np.split(np.array(tiles), 3):
+        rows, columns = plane[0].region
+        assert rows.start <= 105 < rows.stop
+        assert columns.start <= 11 < columns.stop
+    assert np.asarray(viewer.layers["frames classes"].data).all(axis=(1, 2)).all()

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import dask.array as da
+import h5py
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -7,6 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.ui import layers
+from napari_microcnn.ui.preview import region_in_view
 
 NANOMETRES = Calibration((0.5, 0.25), "nm", "set by the user")
 
@@ -63,14 +66,39 @@ def test_five_dimensions_are_refused() -> None:
 
 
 def test_a_lazy_layer_travels_as_its_file(tmp_path: Path) -> None:
-    import dask.array as da
-
     path = tmp_path / "large.tif"
     path.touch()
     layer = Image(da.zeros((4, 5)), metadata={layers.KEY: {"lazy": True}}, name="large")
     layer._source = layer.source.model_copy(update={"path": str(path)})
     source = layers.source_of(layer)
     assert source.path == path
+
+
+def test_colours_of_a_file_are_read_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 50, 4)).astype(np.uint8)
+    with h5py.File(tmp_path / "steel.h5", "w") as file:
+        file["image"] = pixels
+    with h5py.File(tmp_path / "steel.h5", "r") as file:
+        layer = Image(file["image"], rgb=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(h5py.Dataset, "__getitem__", None)
+            micrograph = layers.micrograph_of(layer)
+        assert micrograph.axes == "YXC"
+        np.testing.assert_array_equal(micrograph.pixels, pixels[..., :3])
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_what_the_window_shows_is_known(rgb: bool) -> None:
+    colours = (3,) * rgb
+    image = Image([np.zeros((4000 >> n, 4000 >> n, *colours), np.uint8) for n in range(4)], multiscale=True, rgb=rgb)
+    image.data_level = 1
+    image.corner_pixels = np.array([[1200, 30], [1400, 300]])  # as napari sets it when it draws
+    assert layers.in_view(image) == (slice(2400, 2802), slice(60, 602))
+    stack = Image(np.zeros((3, 50, 60, *colours), np.uint8), rgb=rgb)
+    stack.corner_pixels = np.array([[1, 5, 7], [1, 20, 30]])
+    assert layers.in_view(stack) == region_in_view(stack) == (slice(5, 21), slice(7, 31))
+    stack.corner_pixels = np.zeros((2, 3), int)  # out of sight
+    assert layers.in_view(stack) == (slice(0, 50), slice(0, 60))
 
 
 def test_results_are_updated_in_place() -> None:
@@ -101,6 +129,17 @@ def test_a_result_of_other_dimensions_replaces_the_layer() -> None:
         layers.put_labels(viewer, "classes", np.zeros(shape, np.uint8), None, source="steel", about={})
     assert viewer.layers[0].data.shape == (3, 4, 5)
     assert len(viewer.layers) == 1
+
+
+def test_a_result_in_memory_replaces_one_on_the_disk_of_several_magnifications() -> None:
+    viewer = ViewerModel()
+    known = {"role": "classes", "source": "steel"}
+    levels = [np.zeros((8, 10), np.uint8), np.zeros((4, 5), np.uint8)]
+    viewer.add_labels(levels, multiscale=True, metadata={layers.KEY: known})
+    layers.put_labels(viewer, "classes", np.ones((8, 10), np.uint8), None, source="steel", about={})
+    [layer] = viewer.layers
+    assert not layer.multiscale
+    assert layer.data.all()
 
 
 def test_synthetic_layers_join_the_units_of_the_window() -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from qtpy.QtCore import Qt
 
 from napari_microcnn.cli import main
 from napari_microcnn.config import ClassInfo, VoronoiConfig
+from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
+from napari_microcnn.io.ome_zarr import OURS
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.synth.voronoi import voronoi
 from napari_microcnn.ui import layers
@@ -202,6 +205,38 @@ def test_fields_like_it_are_pooled(viewer: Any, measured: MeasureDock, finish: C
     assert measured.measured.summary["grains"] > 1.5 * alone["grains"]
     assert len(measured.measured.table["label"]) == len(np.unique(viewer.layers["steel"].data))
     assert "2 fields together" in measured.status.text()
+
+
+def test_a_large_result_is_measured_at_its_finest_magnification_by_the_worker(
+    viewer: Any, dock: MeasureDock, finish: Callable[[Any], None], told: list[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    about = {"classes": [{"id": 1, "name": "powder", "colour": "#0072b2"}], "kind": "particles"}
+    path = tmp_path / "powder.ome.zarr"
+    create_multiscale(path, (2, 600, 60), 64, "TYX", MICRON, name="powder", labels=["objects"], about={OURS: about})
+    written = open_multiscale(path, "r+")[1]["objects"]
+    for plane, ends in enumerate(((9, 13), (13, 22))):
+        labels = np.zeros((600, 60), np.int32)
+        for number, end in enumerate(ends, 1):
+            labels[20 * number : 20 * number + end, 5:15] = number
+        written[plane, 0:600, 0:60] = labels
+    viewer.open(str(path), plugin="napari-microcnn")
+    viewer.dims.set_current_step(0, 1)
+    assert dock.options.labels.layer is viewer.layers["powder objects"]
+    assert dock.options.kind.currentText() == "Particles or pores"
+    dock.options.fields.setCurrentIndex(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr.Array, "__getitem__", None)
+        order, *_ = dock.options.order()
+    assert [field.shape for field in order.fields] == [(600, 60)] * 2
+    dock.run_button.click()
+    finish(dock)
+    assert told == []
+    assert dock.measured.summary["particles"] == 4
+    assert dock.measured.table["area_um2"].tolist() == [13 * 10 * 0.25, 22 * 10 * 0.25]
+    dock.save(tmp_path / "powder.csv")
+    finish(dock)
+    assert told == []
+    assert (tmp_path / "powder_field2.tif").is_file()
 
 
 def test_twins_are_joined_or_counted(

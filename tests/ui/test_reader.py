@@ -19,7 +19,7 @@ from napari_microcnn.io.multiscale import create_multiscale, open_multiscale
 from napari_microcnn.io.write import write_image
 from napari_microcnn.micrograph import Calibration, Micrograph
 from napari_microcnn.ui import layers
-from napari_microcnn.ui.reader import get_reader
+from napari_microcnn.ui.reader import get_reader, masks_in
 
 CLASSES = [ClassInfo(id=1, name="grain", colour="#0072b2"), ClassInfo(id=2, name="boundary", colour="#e69f00")]
 OURS = {"napari-microcnn": {"classes": [info.model_dump() for info in CLASSES]}}
@@ -51,6 +51,14 @@ def test_a_segmentation_opens_while_it_is_written(viewer: Any, tmp_path: Path) -
     assert (np.asarray(objects.data[0][0:64, 0:40]) == 7).all()
     assert (np.asarray(objects.data[1][0:32, 0:20]) == 7).all()
     assert layers.calibration_of(objects).pixel_size == (2, 2)
+
+
+@pytest.mark.parametrize(("kind", "role"), [("grains", "grains"), ("particles", "objects"), (None, "objects")])
+def test_a_segmentation_knows_what_was_numbered(kind: str | None, role: str, tmp_path: Path) -> None:
+    about = {"napari-microcnn": {**OURS["napari-microcnn"], "kind": kind}}
+    create_multiscale(tmp_path / "steel.ome.zarr", (40, 40), 64, name="steel", labels=["objects"], about=about)
+    made = masks_in(tmp_path / "steel.ome.zarr")
+    assert [more["metadata"][layers.KEY]["role"] for _, more, _ in made] == ["classes", role]
 
 
 def test_an_exported_segmentation_opens_as_image_and_labels(viewer: Any, tmp_path: Path) -> None:

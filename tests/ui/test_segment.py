@@ -2,8 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Labels
 
 from napari_microcnn.config import ImagingConfig, SegmentConfig, VoronoiConfig
@@ -106,6 +108,21 @@ def test_stacks_single_pixels_and_colours(
     assert told == []
     expected = shape[:-1] if shape[-1] == 3 else shape
     assert viewer.layers["one classes"].data.shape == expected
+
+
+def test_a_zarr_and_a_dask_layer_have_the_result_of_memory(
+    viewer: Any, dock: SegmentDock, discs: np.ndarray, finish: Callable[[Any], None], told: list[str], tmp_path: Path
+) -> None:
+    stored = zarr.create_array(tmp_path / "discs.zarr", shape=discs.shape, chunks=(32, 32), dtype=discs.dtype)
+    stored[:] = discs
+    lazy = da.from_array(stored, chunks=32).map_blocks(lambda block: block + 0)
+    for name, pixels in (("memory", discs), ("zarr", stored), ("dask", lazy)):
+        dock.image.layer = viewer.add_image(pixels, name=name)
+        dock.run_button.click()
+        finish(dock)
+    assert told == []
+    for name in ("zarr", "dask"):
+        np.testing.assert_array_equal(viewer.layers[f"{name} classes"].data, viewer.layers["memory classes"].data)
 
 
 def test_without_an_image_one_sentence_is_told(dock: SegmentDock, told: list[str]) -> None:

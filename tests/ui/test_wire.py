@@ -1,11 +1,57 @@
 import io
 import os
+import pickle
 import threading
+from pathlib import Path
+from typing import Any
 
+import dask.array as da
+import h5py
 import numpy as np
 import pytest
 
 from napari_microcnn.ui import wire
+
+
+def sent(message: Any) -> Any:
+    stream = io.BytesIO()
+    wire.send(stream, message)
+    stream.seek(0)
+    return wire.receive(stream)
+
+
+def test_functions_arrive_that_only_the_sender_knows() -> None:
+    graph = da.zeros((4, 6), chunks=2).map_blocks(lambda block: block + 7)
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(graph)
+    assert sent(graph).sum().compute() == 7 * 24
+
+
+def test_hdf5_is_opened_again(tmp_path: Path) -> None:
+    values = np.arange(12).reshape(3, 4)
+    with h5py.File(tmp_path / "steel.h5", "w") as file:
+        file["a/image"] = values
+        with pytest.raises(wire.UNSENDABLE, match=r"steel\.h5 is open for writing"):
+            sent(file["a/image"])
+    with h5py.File(tmp_path / "steel.h5", "r") as file:
+        got = sent(da.from_array(file["a/image"], chunks=2))
+    np.testing.assert_array_equal(got, values)
+    with h5py.File(io.BytesIO(), "w") as file:
+        file["image"] = values
+        with pytest.raises(wire.UNSENDABLE, match="'/image' are in no file"):
+            sent(file["image"])
+
+
+def test_a_mapped_file_is_mapped_again(tmp_path: Path) -> None:
+    array = np.memmap(tmp_path / "steel.raw", np.uint16, "w+", 8, (3, 4), "F")
+    array[:] = np.arange(12).reshape(3, 4)
+    array = np.memmap(tmp_path / "steel.raw", np.uint16, "r", 8, (3, 4), "F")
+    got = sent(array)
+    assert isinstance(got, np.memmap)
+    np.testing.assert_array_equal(got, array)
+    np.testing.assert_array_equal(sent(array[1:]), array[1:])
+    (tmp_path / "steel.raw").unlink()
+    np.testing.assert_array_equal(sent(array), array)
 
 
 def test_arrays_arrive_as_they_were() -> None:

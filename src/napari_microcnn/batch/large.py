@@ -42,7 +42,7 @@ def segment_large_file(
     source: Path,
     *,
     stem: str | None = None,
-    first: tuple[slice, slice] | None = None,
+    first: tuple[int | slice, ...] | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Segment an image block by block, measure it, and write ``STEM.ome.zarr``, ``STEM.csv`` and ``STEM.json``.
 
@@ -59,8 +59,8 @@ def segment_large_file(
         The micrograph, as a command line names it.
     stem : str, optional
         What the names of the results begin with; by default that of the micrograph.
-    first : tuple of slice, optional
-        Rows and columns that are looked at: tiles there come first.
+    first : tuple of int and slice, optional
+        Plane, rows and columns that are looked at: that plane, and tiles there, come first.
 
     Returns
     -------

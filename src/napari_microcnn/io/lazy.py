@@ -14,14 +14,12 @@ from dask.base import tokenize
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from napari_microcnn.io.errors import DAMAGED, ReadError
+from napari_microcnn.io.held import chunk_sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DAMAGED = (*DAMAGED, OSError, TiffFileError)  # which is a kind of its own in older versions of tifffile
-
-CHUNK_PIXELS = 1 << 20
-"""Aimed size of a dask chunk: so many that the graph stays small, so few that a tile needs little more than its own."""
 
 
 class TiffPixels:
@@ -96,11 +94,8 @@ class TiffPixels:
         if "S" in self.axes:
             sizes[self.axes.index("S")] = self.shape[self.axes.index("S")]
         y, x = self.axes.index("Y"), self.axes.index("X")
-        pixels = CHUNK_PIXELS
-        unit_y, unit_x = (1, 1) if self._offset is not None else (stored[y], stored[x])
-        side = max(1, int(pixels**0.5))
-        sizes[x] = min(self.shape[x], unit_x * max(1, side // unit_x))
-        sizes[y] = min(self.shape[y], unit_y * max(1, pixels // sizes[x] // unit_y))
+        unit = (1, 1) if self._offset is not None else (stored[y], stored[x])
+        sizes[y], sizes[x] = chunk_sides(self.shape[y], self.shape[x], unit)
         return tuple(sizes)
 
 

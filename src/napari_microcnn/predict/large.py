@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_microcnn.config import SegmentConfig
-from napari_microcnn.data.windows import Box
+from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.events import Finished, Job, Notice
 from napari_microcnn.io.atomic import telling
 from napari_microcnn.io.blocks import content_key
@@ -26,7 +25,7 @@ from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
 from napari_microcnn.predict.cluster import predictor_for
 from napari_microcnn.predict.large_plane import LargePlane
-from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.large_work import Work, plane_name
 from napari_microcnn.predict.segment import channels_for, object_rule
 from napari_microcnn.predict.tiles import TilePredictor
 
@@ -82,7 +81,7 @@ def segment_large(
     config: SegmentConfig | None = None,
     output: str | Path = "segmentation.ome.zarr",
     *,
-    first: tuple[slice, slice] | None = None,
+    first: tuple[int | slice, ...] | None = None,
 ) -> Job[LargeSegmentation]:
     """Segment an image of any size without holding it in memory; the result is that of `segment`.
 
@@ -100,8 +99,9 @@ def segment_large(
         Probabilities and uncertainty are not kept.
     output : str or Path
         Must not exist, unless this is the rest of an interrupted job.
-    first : tuple of slice, optional
-        Rows and columns of the image that are looked at: tiles there come first.
+    first : tuple of int and slice, optional
+        What is looked at, as one would index the image: the plane of a stack, and its rows and columns. That plane
+        comes first, then those beside it, and in each of them the tiles there.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def begin_large(
     config: SegmentConfig | None,
     output: Path,
     *,
-    first: tuple[slice, slice] | None = None,
+    first: tuple[int | slice, ...] | None = None,
 ) -> Job[LargeSegmentation]:
     """Do as `segment_large`, but keep the work until `forget_work`: until then the same call gives the result again.
 
@@ -142,9 +142,8 @@ def begin_large(
         )
     micrograph = source if isinstance(source, Micrograph) else open_lazily(Path(source))
     model = model if isinstance(model, Model) else load_model(model)
-    near = Box(first[0].start, first[0].stop, first[1].start, first[1].stop) if first is not None else None
     with predictor_for(model, config) as predictor:
-        yield from _segment(micrograph, model, config, predictor, output, near)
+        yield from _segment(micrograph, model, config, predictor, output, first)
 
 
 def _segment(
@@ -153,7 +152,7 @@ def _segment(
     config: SegmentConfig,
     predictor: TilePredictor,
     output: Path,
-    near: Box | None,
+    first: tuple[int | slice, ...] | None,
 ) -> Job[LargeSegmentation]:
     rule = object_rule(model, config)
     convert, remark = channels_for(model, micrograph.channels)
@@ -163,20 +162,20 @@ def _segment(
     if scratch.resumed:
         yield Notice("Going on where this was interrupted.")
     tile, block = _sides(scratch, predictor, micrograph)
-    _create(output, scratch, micrograph, model, block, objects=rule is not None)
+    _create(output, scratch, micrograph, model, block, rule)
     classes, labels = open_multiscale(output, "r+")
     if rule is not None and OBJECTS not in labels:
         raise WriteError(f"{output} is damaged: it has lost its objects; delete it and begin again.")
     work = Work(
-        micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, near
+        micrograph, model, config, predictor, rule, convert, scratch, classes, labels.get(OBJECTS), tile, block, first
     )
-    names = []
-    for index, plane in micrograph.planes():
-        names.append(".".join(map(str, ("plane", *index))))
-        if f"{names[-1]}-classes" not in scratch:
-            with telling(output):
-                yield from LargePlane(work, index, plane).run()
-    yield Finished(_result(work, names, output))
+    indices = list(np.ndindex(micrograph.stack_shape))
+    left = [index for index in indices if f"{plane_name(index)}-classes" not in scratch]
+    left.sort(key=work.steps_from_view)
+    for place, index in enumerate(left, len(indices) - len(left)):
+        with telling(output):
+            yield from LargePlane(work, place, index).run()
+    yield Finished(_result(work, [plane_name(index) for index in indices], output))
 
 
 def forget_work(output: Path) -> None:
@@ -205,7 +204,9 @@ def unfinished_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
-def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model, block: int, *, objects: bool) -> None:
+def _create(
+    output: Path, scratch: Scratch, micrograph: Micrograph, model: Model, block: int, rule: ObjectRule | None
+) -> None:
     """Create the output, unless it is there."""
     if "output" in scratch:
         return
@@ -221,12 +222,13 @@ def _create(output: Path, scratch: Scratch, micrograph: Micrograph, model: Model
         micrograph.axes.removesuffix("C"),
         micrograph.calibration,
         name=f"{micrograph.name} classes",
-        labels=(OBJECTS,) if objects else (),
+        labels=(OBJECTS,) if rule is not None else (),
         about={
             OURS: {
                 "version": version("napari-microcnn"),
                 "model": model.sha256,
                 "classes": [entry.model_dump() for entry in model.classes],
+                "kind": rule.kind if rule is not None else None,
             }
         },
     )

@@ -25,7 +25,7 @@ from napari_microcnn.predict.large_grains import MESSAGE as CLOSING
 from napari_microcnn.predict.large_grains import GrainCloser
 from napari_microcnn.predict.large_particles import MESSAGE as NUMBERING
 from napari_microcnn.predict.large_particles import label_blocks, separate_blocks
-from napari_microcnn.predict.large_work import Work
+from napari_microcnn.predict.large_work import Work, plane_name
 from napari_microcnn.predict.magnification import at_magnification, limits_of
 from napari_microcnn.predict.merged_objects import MergedObjects
 from napari_microcnn.predict.seams import CORNERS, SeamLabels
@@ -43,16 +43,17 @@ class LargePlane:
     Parameters
     ----------
     work : Work
+    place : int
+        Number of planes that are done.
     index : tuple of int
-        Of the plane in the stack.
-    plane : array, (Y, X) or (Y, X, C)
-        May be lazy.
+        Of this one in the stack.
     """
 
-    def __init__(self, work: Work, index: tuple[int, ...], plane: Pixels) -> None:
-        self._work, self._index, self._plane = work, index, plane
-        self._name = ".".join(map(str, ("plane", *index)))
-        self._overlays = overlays_of(plane, work.micrograph.metadata)
+    def __init__(self, work: Work, place: int, index: tuple[int, ...]) -> None:
+        self._work, self._place, self._index = work, place, index
+        self._plane: Pixels = work.micrograph.pixels[index]
+        self._name = plane_name(index)
+        self._overlays = overlays_of(self._plane, work.micrograph.metadata)
         self._shape = self._overlays.field.shape
         self._canvas = Canvas(work.scratch, self._name, self._shape, work.block)
 
@@ -115,8 +116,7 @@ class LargePlane:
         source = at_magnification(seen, factor)
         tiles = list(enumerate(Canvas(work.scratch, "", canvas.shape, work.tile).blocks))
         planes = int(np.prod(work.micrograph.stack_shape))
-        place = int(np.ravel_multi_index(self._index, work.micrograph.stack_shape)) if self._index else 0
-        before, total = (place * views + number) * len(tiles), planes * views * len(tiles)
+        before, total = (self._place * views + number) * len(tiles), planes * views * len(tiles)
         tiles.sort(key=lambda tile: self._distance(tile[1], canvas.shape))
         names = {index: f"{canvas.name}-tile{index}" for index, _ in tiles}
         left = {index: box for index, box in tiles if names[index] not in work.scratch}
@@ -139,8 +139,8 @@ class LargePlane:
     def _distance(self, tile: Box, seen: tuple[int, int]) -> float:
         if self._work.first is None:
             return 0.0
-        first, top = self._work.first, self._overlays.field.top
-        middle = ((first.top + first.bottom) / 2 - top, (first.left + first.right) / 2)
+        row, column = self._work.middle_of_view
+        middle = (row - self._overlays.field.top, column)
         sides = ((tile.top, tile.bottom), (tile.left, tile.right))
         return max(
             max(low - point * there / here, 0.0, point * there / here - high)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ObjectRule, SegmentConfig
 from napari_microcnn.data.channels import Conversion
-from napari_microcnn.data.windows import Box
 from napari_microcnn.events import Event, Notice
 from napari_microcnn.io.multiscale import MultiscaleImage
 from napari_microcnn.io.scratch import Scratch
@@ -42,8 +41,8 @@ class Work:
         Gets the labels.
     tile, block : int
         Side of the tiles that are predicted, and of the blocks for everything else.
-    first : Box or None
-        What is looked at: tiles there come first.
+    first : tuple of int and slice, or None
+        What is looked at, plane, rows and columns: it comes first.
     told : set of str
         What the user has been told.
     """
@@ -59,7 +58,7 @@ class Work:
     labels: MultiscaleImage | None
     tile: int
     block: int
-    first: Box | None = None
+    first: tuple[int | slice, ...] | None = None
     told: set[str] = field(default_factory=set)
     _clock: list[float] = field(default_factory=list)
 
@@ -74,6 +73,18 @@ class Work:
         grains = self.rule is not None and self.rule.kind == "grains"
         return self.model.channel(self.rule.class_id) if grains and self.rule is not None else None
 
+    @property
+    def middle_of_view(self) -> tuple[float, float]:
+        """Row and column in the middle of what is looked at."""
+        seen = zip((self.first or ())[-2:], self.micrograph.plane_shape, strict=True)
+        row, column = (sum(part.indices(length)[:2]) / 2 for part, length in seen if isinstance(part, slice))
+        return row, column
+
+    def steps_from_view(self, index: tuple[int, ...]) -> int:
+        """Return how far a plane is from the one that is looked at; 0 if none is."""
+        looked_at = [one for one in (self.first or ()) if not isinstance(one, slice)]
+        return sum(abs(here - there) for here, there in zip(index, looked_at, strict=False))
+
     def tell(self, message: str) -> Generator[Event, None, None]:
         """Tell something once: planes of a stack are much alike."""
         if message not in self.told:
@@ -85,3 +96,8 @@ class Work:
         self._clock.append(time.monotonic())
         done = len(self._clock) - 1
         return (self._clock[-1] - self._clock[0]) / done * left if done else 0.0
+
+
+def plane_name(index: tuple[int, ...]) -> str:
+    """Return what the work on a plane of a stack is called."""
+    return ".".join(map(str, ("plane", *index)))

@@ -64,10 +64,9 @@ class LargeSection(QWidget):
         stem = source.name.replace("/", "_")
         self._output = self.results.folder / f"{stem}.ome.zarr"
         self._layers, self._stored, self._last, self._image = [], None, None, image
+        first = (*layers.current_plane(self._dock.viewer, image), *layers.in_view(image))
         self._dock.start(
-            partial(
-                tasks.segment_large_image, source, model.path, model.reference, config, self._output, in_view(image)
-            ),
+            partial(tasks.segment_large_image, source, model.path, model.reference, config, self._output, first),
             f"Segmenting {image.name}",
             on_finished=self._show,
             on_event=self._follow,
@@ -125,11 +124,3 @@ class LargeSection(QWidget):
             self.results.refresh()
 
         return [show, tell]
-
-
-def in_view(image: Image) -> tuple[slice, slice]:
-    """Return the rows and columns of an image layer that the window shows."""
-    factors = image.downsample_factors[image.data_level][-2:] if image.multiscale else (1, 1)
-    first, last = (corner[-2:] * factors for corner in image.corner_pixels)
-    rows, cols = (slice(int(low), int(high) + 1) for low, high in zip(first, last, strict=True))
-    return rows, cols

@@ -25,7 +25,7 @@ def segment_large_image(
     called: str,
     config: SegmentConfig,
     output: Path,
-    first: tuple[slice, slice],
+    first: tuple[int | slice, ...],
 ) -> Job[LargeSegmented]:
     """Segment an image block by block, what is in view first, and write its table and record beside it."""
     from napari_microcnn.batch.large import segment_large_file

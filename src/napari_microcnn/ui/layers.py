@@ -14,7 +14,7 @@ from napari.layers import Image, Labels, Layer, Points
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_microcnn.config import ClassInfo
-from napari_microcnn.micrograph import METRES, Calibration, Micrograph, canonical_unit
+from napari_microcnn.micrograph import METRES, Calibration, Micrograph, Pixels, canonical_unit
 from napari_microcnn.ui.pairing import OnDisk
 
 KEY = "napari_microcnn"
@@ -41,6 +41,16 @@ def calibration_of(layer: Layer) -> Calibration | None:
     return found
 
 
+def pixels_of(layer: Image | Labels) -> Pixels:
+    """Return the pixels of a layer at its finest magnification, not copied, and not read if they are lazy."""
+    pixels = layer.data[0] if layer.multiscale else layer.data
+    if isinstance(pixels, np.ndarray):
+        return pixels
+    from napari_microcnn.io.held import as_dask
+
+    return as_dask(pixels, colours=isinstance(layer, Image) and layer.rgb)
+
+
 def micrograph_of(layer: Image) -> Micrograph:
     """Return the pixels of an image layer, not copied, with their calibration.
 
@@ -49,15 +59,15 @@ def micrograph_of(layer: Image) -> Micrograph:
     ValueError
         If the layer has more dimensions than a micrograph, or no real numbers.
     """
-    pixels = layer.data[0] if layer.multiscale else layer.data
     axes = _AXES.get(layer.ndim)
     if axes is None:
         raise ValueError(f"{layer.name!r} has {layer.ndim} dimensions; at most T, Z, Y and X can be used.")
+    pixels = pixels_of(layer)
     if layer.rgb:
         pixels = pixels[..., :3]  # opacity is not measured
     path = layer.source.path
     return Micrograph(
-        pixels if hasattr(pixels, "dask") else np.asanyarray(pixels),
+        pixels,
         axes + "C" if layer.rgb else axes,
         calibration_of(layer),
         layer.name,
@@ -117,6 +127,20 @@ def current_plane(viewer: ViewerModel, layer: Layer) -> tuple[int, ...]:
     lengths = layer.data[0].shape if getattr(layer, "multiscale", False) else layer.data.shape
     steps = viewer.dims.current_step[-ndim:-2] if ndim > 2 else ()
     return tuple(min(max(0, int(step)), int(n) - 1) for step, n in zip(steps, lengths, strict=False))
+
+
+def in_view(image: Image) -> tuple[slice, slice]:
+    """Return the rows and columns of an image layer, at its finest magnification, that the window shows.
+
+    All of them where it shows none.
+    """
+    shape = shape_of(image)[-2:]
+    low, high = image.corner_pixels[:, -2:]  # napari counts colours as no dimension
+    if np.any(high - low < 2):
+        return slice(0, shape[0]), slice(0, shape[1])
+    factors = image.downsample_factors[image.data_level][-2:] if image.multiscale else np.ones(2)
+    low, high = np.clip(np.floor(low * factors), 0, shape), np.clip(np.ceil((high + 1) * factors), 0, shape)
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
 @contextmanager
@@ -183,7 +207,7 @@ def put_labels(
     place = placed_like(like) if like is not None else {}
     known = {"role": role, "source": source, **about}
     layer = find(viewer, role, source, Labels)
-    if layer is not None and layer.data.ndim != data.ndim:
+    if layer is not None and (layer.multiscale or layer.data.ndim != data.ndim):
         viewer.layers.remove(layer)
         layer = None
     if layer is None:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidg
 
 from napari_microcnn.config import GrainSizeConfig
 from napari_microcnn.data.databar import overlays_of
-from napari_microcnn.micrograph import DRAWN, Micrograph
+from napari_microcnn.micrograph import DRAWN, Calibration, Micrograph, Pixels
 from napari_microcnn.ui import layers
 from napari_microcnn.ui.choices import LayerChoice
 from napari_microcnn.ui.databar import without_drawn
@@ -111,11 +111,9 @@ class MeasureOptions(QWidget):
         layer = self.labels.layer
         if layer is None:
             raise ValueError("There is nothing to measure: run Segment first, or open a label image.")
-        if layer.multiscale:
-            raise ValueError(f"{layer.name!r} has several magnifications; open one of them alone.")
         plane = layers.current_plane(self._viewer, layer)
         kind = KINDS[self.kind.currentText()]
-        fields = [(np.array(layer.data[plane]), layers.calibration_of(layer))]
+        fields = [(_taken(layers.pixels_of(layer)[plane]), layers.calibration_of(layer))]
         if self.fields.currentText() == _ALL:
             fields += list(self._others(layer, plane))
         twins = self._twins(plane, fields[0][0].shape, len(fields)) if kind == GRAINS else None
@@ -134,17 +132,18 @@ class MeasureOptions(QWidget):
         )
         return order, layer, plane
 
-    def _others(self, layer: Labels, plane: tuple[int, ...]) -> Iterator[tuple[np.ndarray, object]]:
+    def _others(self, layer: Labels, plane: tuple[int, ...]) -> Iterator[tuple[Pixels, Calibration | None]]:
         """Yield the other planes of the layer, and all planes of other layers of its kind."""
         role = layers.find_role(layer)
         for one in self._viewer.layers:
-            if not isinstance(one, Labels) or one.multiscale or layers.find_role(one) != role:
+            if not isinstance(one, Labels) or layers.find_role(one) != role:
                 continue
             if one is self.marks.layer and self.marks.isEnabled():
                 continue
-            for index in np.ndindex(one.data.shape[:-2]):
+            pixels = layers.pixels_of(one)
+            for index in np.ndindex(pixels.shape[:-2]):
                 if one is not layer or index != tuple(plane):
-                    yield np.array(one.data[index]), layers.calibration_of(one)
+                    yield _taken(pixels[index]), layers.calibration_of(one)
 
     def _twins(self, plane: tuple[int, ...], shape: tuple[int, ...], fields: int) -> np.ndarray | None:
         if self.twins.currentText() == _FOUND:
@@ -154,7 +153,7 @@ class MeasureOptions(QWidget):
             raise ValueError("Paint the twins in a labels layer of their own, and choose it under 'Marks'.")
         if fields > 1:
             raise ValueError("Twins are marked in one field; measure that alone, or take twins as they were found.")
-        found = np.array(marks.data[plane if marks.ndim == len(plane) + 2 else ()]) > 0
+        found = np.array(layers.pixels_of(marks)[plane if marks.ndim == len(plane) + 2 else ()]) > 0
         if found.shape != shape:
             raise ValueError(f"The marks have shape {found.shape}, but the labels {shape}; paint on the same image.")
         return found
@@ -164,7 +163,7 @@ class MeasureOptions(QWidget):
         name = layer.metadata.get(layers.KEY, {}).get("source")
         return next((one for one in self._viewer.layers if isinstance(one, Image) and one.name == name), None)
 
-    def _inside(self, layer: Labels, plane: np.ndarray) -> tuple[slice, slice]:
+    def _inside(self, layer: Labels, plane: Pixels) -> tuple[slice, slice]:
         """Return where the specimen is, by the layer that shows the databar."""
         image = self.image_of(layer)
         source = None if image is None else without_drawn(self._viewer, image, layers.source_of(image))
@@ -177,3 +176,8 @@ class MeasureOptions(QWidget):
         about, image = layer.metadata.get(layers.KEY, {}), self.image_of(layer)
         source = None if image is None else without_drawn(self._viewer, image, layers.source_of(image))
         return Origin(source, about.get("model"), about.get("settings", {}), layers.calibration_of(layer))
+
+
+def _taken(plane: Pixels) -> Pixels:
+    """Return a copy of a plane, which may be painted on; of a lazy one, what the worker reads it from."""
+    return plane.copy() if isinstance(plane, np.ndarray) else plane

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from napari_microcnn.config import GrainSizeConfig, SegmentConfig
 from napari_microcnn.events import Finished, Job, Progress
-from napari_microcnn.micrograph import Calibration, Micrograph
+from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 from napari_microcnn.ui.pairing import OnDisk, opened
 
 Array = np.ndarray[Any, Any]
@@ -34,8 +34,9 @@ class Order:
     ----------
     kind : str
         `GRAINS`, `PARTICLES` or `PHASES`.
-    fields : tuple of numpy.ndarray, (Y, X)
-        Labels or class maps; the first is the one in view, the others are pooled with it.
+    fields : tuple of numpy.ndarray or dask.array.Array, (Y, X)
+        Labels or class maps; the first is the one in view, the others are pooled with it. Lazy ones are read by the
+        worker.
     calibrations : tuple of Calibration or None
         Of each.
     config : GrainSizeConfig
@@ -54,7 +55,7 @@ class Order:
     """
 
     kind: str
-    fields: tuple[Array, ...]
+    fields: tuple[Pixels, ...]
     calibrations: tuple[Calibration | None, ...]
     config: GrainSizeConfig
     twins: Array | None = None
@@ -126,6 +127,7 @@ def measure(order: Order) -> Job[Measurement]:
         If fields do not fit together, or marks of twins do not fit the field.
     """
     yield Progress(0, 1, "Counting")
+    order = replace(order, fields=tuple(np.asarray(one) for one in order.fields))
     yield Finished({GRAINS: _grains, PARTICLES: _particles, PHASES: _phases}[order.kind](order))
 
 
@@ -134,7 +136,7 @@ def _grains(order: Order) -> Measurement:
     from napari_microcnn.measure.filling import fill_boundaries
     from napari_microcnn.measure.twins import with_twins, without_twin_boundaries
 
-    first, *others = order.fields
+    first, *others = map(np.asarray, order.fields)
     if order.twins is not None:
         first = (with_twins if order.own else without_twin_boundaries)(first, order.twins)
     size = grain_size([first, *others], order.calibrations, order.config)

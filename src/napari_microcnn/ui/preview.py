@@ -25,14 +25,13 @@ _OPACITY = 40
 
 def region_in_view(image: Image) -> tuple[slice, slice]:
     """Return rows and columns of an image that the window shows, at most `LARGEST` each."""
-    shape = layers.shape_of(image)[-2:]
-    low, high = np.asarray(image.corner_pixels)[:, -2:] if not image.rgb else np.asarray(image.corner_pixels)[:, :2]
-    if np.any(high - low < 2):  # nothing of it is in view
-        low, high = np.zeros(2), np.asarray(shape)
-    low, high = np.clip(low, 0, shape), np.clip(high + 1, 0, shape)
-    centre, half = (low + high) / 2, np.minimum(high - low, LARGEST) / 2
-    start, stop = np.floor(centre - half).astype(int), np.floor(centre + half).astype(int)
-    return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
+    rows, columns = (_middle(part.start, part.stop) for part in layers.in_view(image))
+    return rows, columns
+
+
+def _middle(start: int, stop: int) -> slice:
+    spare = max(0, stop - start - LARGEST)
+    return slice(start + spare // 2, stop - (spare - spare // 2))
 
 
 class PreviewChoice(QWidget):

@@ -6,7 +6,6 @@ import atexit
 import logging
 import math
 import os
-import pickle
 import queue
 import subprocess
 import sys
@@ -81,9 +80,12 @@ class Process:
                     wire.send(stream, request)
                 except OSError:  # the process is gone: the reading thread tells why
                     break
-                except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
+                except wire.UNSENDABLE as error:
                     # Anything else ends this thread and closes the stream: the worker ends, the reading thread tells.
-                    message = f"This image cannot be sent to the worker process: {error}"
+                    message = (
+                        f"This image cannot be sent to the worker process ({error}); save it as TIFF or OME-Zarr, and "
+                        "open that."
+                    )
                     self._tell(serve.FAILED, Failure(message, expected=False, details=traceback.format_exc()))
 
     def _read(self) -> None:

@@ -149,7 +149,9 @@ def masks_in(path: Path) -> list[LayerData]:
     from napari_microcnn.io.multiscale import open_multiscale
     from napari_microcnn.io.ome_zarr import OURS, attributes, read_ome_zarr
 
-    infos = [ClassInfo(**entry) for entry in attributes(path)[OURS]["classes"]]
+    about = attributes(path)[OURS]
+    infos = [ClassInfo(**entry) for entry in about["classes"]]
+    meaning = {"objects": "grains"} if about.get("kind") == "grains" else {}
     classes, labels = open_multiscale(path)
     micrograph = read_ome_zarr(path)
     # Zarr arrays themselves: what dask has read once napari keeps, even if it is written later.
@@ -163,7 +165,9 @@ def masks_in(path: Path) -> list[LayerData]:
                 "name": f"{micrograph.name} {role}",
                 "multiscale": len(image.levels) > 1,
                 "opacity": 0.5,
-                "metadata": {layers.KEY: {"role": role, "source": micrograph.name}},
+                "metadata": {
+                    layers.KEY: {"role": meaning.get(role, role), "source": micrograph.name, "classes": tuple(infos)}
+                },
                 **place,
                 **look,
             },

@@ -79,7 +79,11 @@ class _Server:
         """Read requests, also while a job runs; the end of the stream is the end of this process."""
         try:
             while True:
-                request, *arguments = wire.receive(self._requests)
+                try:
+                    request, *arguments = wire.receive(self._requests)
+                except wire.OpeningError as error:
+                    self._tasks.put(partial(self._refuse, str(error), traceback.format_exc()))
+                    continue
                 if request == STOP:
                     self._stop.set()
                 elif request == TELL:
@@ -111,6 +115,10 @@ class _Server:
             for _ in events:
                 if not self._tasks.empty():
                     break
+
+    def _refuse(self, reason: str, details: str) -> None:
+        message = f"The worker process cannot open this image ({reason}); save it as TIFF or OME-Zarr, and open that."
+        self._answer(FAILED, Failure(message, expected=False, details=details))
 
     def _run(self, job: Callable[[], Job[Any]]) -> None:
         try:
