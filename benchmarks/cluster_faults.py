@@ -47,7 +47,7 @@ class _Cluster:
 
         self.workers.append(self._start("worker", self.address, "--no-nanny", "--nthreads", "1", packages=packages))
         with Client(self.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-            client.wait_for_workers(len(self.workers))  # type: ignore[no-untyped-call]
+            client.wait_for_workers(len(self.workers))
 
     def without_package(self) -> Path:
         """Return a folder that hides the package."""

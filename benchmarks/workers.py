@@ -14,7 +14,7 @@ from napari_microcnn.config import SegmentConfig
 from napari_microcnn.events import result_of
 from napari_microcnn.micrograph import Micrograph
 from napari_microcnn.models import Model, load_model
-from napari_microcnn.predict import segment
+from napari_microcnn.predict import Segmentation, segment
 from napari_microcnn.synth import LOOKS, polycrystal
 
 SIDE, ROUNDS, TURNS = 4096, 2, 2
@@ -61,7 +61,7 @@ def run() -> Table:
 def _timed(image: Micrograph, model: Model, orientations: int, address: str) -> tuple[float, NDArray[Any]]:
     config = SegmentConfig(magnification=1.0, orientations=orientations, scheduler=address)
     start = time.perf_counter()
-    result = result_of(segment(image, model, config))
+    result: Segmentation = result_of(segment(image, model, config))
     return time.perf_counter() - start, result.classes if result.labels is None else result.labels
 
 

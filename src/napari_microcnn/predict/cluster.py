@@ -127,7 +127,7 @@ class ClusterPredictor(TilePredictor):
             for (number, _), said in self.each(
                 lambda numbered: list(one_box(plane, limits, numbered[1])),
                 boxes.items(),
-                self._most(plane, boxes.values()),
+                self._in_flight(plane, boxes.values()),
             )
         )
 
@@ -143,7 +143,7 @@ class ClusterPredictor(TilePredictor):
         """Return the bytes that the network may take on every worker, for each of its threads."""
         return workspace(self.computed_on, self._least_memory)
 
-    def _most(self, plane: Pixels, boxes: Iterable[Box]) -> int:
+    def _in_flight(self, plane: Pixels, boxes: Iterable[Box]) -> int:
         """Return how many boxes may be on their way: what is sent and comes back may fill a quarter of the memory."""
         channels = int(plane.shape[2]) if plane.ndim == 3 else 1
         values = len(self.model.classes) + self.model.tells_cores

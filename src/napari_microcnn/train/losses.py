@@ -125,7 +125,7 @@ class _Disagreement(torch.autograd.Function):
         return value + torch.dot(probabilities.flatten(), slope.flatten()) / 2
 
     @staticmethod
-    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None]:
         return factor * ctx.saved_tensors[0], None
 
 
