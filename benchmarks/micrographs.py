@@ -126,12 +126,17 @@ def train_unet(fold: Fold, annotation: Picture, config: TrainConfig) -> Predict:
 
 
 def train_forest(fold: Fold, annotation: Picture, dense: bool) -> Predict:
-    """Train a random forest on multiscale features: pixel classification as ilastik and Weka do it."""
+    """Train a random forest on multiscale features: pixel classification as ilastik and Weka do it.
+
+    Images are brought to one mean and standard deviation first, as for the networks: images of a set differ in
+    brightness by more than their phases do, and on raw grey values a forest finds nothing in another one.
+    """
     from skimage.feature import multiscale_basic_features
     from sklearn.ensemble import RandomForestClassifier
 
     def features(image: Picture) -> Picture:
-        found = multiscale_basic_features(image, sigma_min=1, sigma_max=16)  # type: ignore[no-untyped-call]
+        values = ((image - image.mean()) / image.std()).astype(np.float32)
+        found = multiscale_basic_features(values, sigma_min=1, sigma_max=16)  # type: ignore[no-untyped-call]
         return np.asarray(found)
 
     known = np.ones(annotation.shape, bool) if dense else annotation > 0

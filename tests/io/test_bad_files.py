@@ -261,6 +261,22 @@ def test_nothing_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert not logging.getLogger("tifffile").filters
 
 
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("back_to", [0, 1])
+def test_pages_in_a_circle_are_refused(tmp_path: Path, bigtiff: bool, back_to: int) -> None:
+    path = tmp_path / "circle.tif"
+    path.write_bytes(written(STACK[:2, :16, :16], metadata=None, bigtiff=bigtiff))
+    with tifffile.TiffFile(path) as tif:
+        pages = [page.offset for page in tif.pages]
+        form, last = tif.tiff, tif.pages[1]
+        place = last.offset + form.tagnosize + len(last.tags) * form.tagsize
+    damaged = bytearray(path.read_bytes())
+    damaged[place : place + form.offsetsize] = struct.pack(form.offsetformat, pages[back_to])
+    path.write_bytes(damaged)
+    with pytest.raises(ReadError, match="in a circle"):
+        read_micrograph(path)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from struct import unpack
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ def read_tiff(path: Path, name: str, lazy_from_bytes: int, *, raw: bool = False)
     """
     try:
         with _listen() as complaints, TiffFile(path) as tif:
+            _check_chain(path, tif)
             series = tif.series[0] if tif.series else None
             if series is None:
                 raise ReadError(f"{path.name} holds no image; export it again.")
@@ -84,9 +86,30 @@ def tiff_calibration(path: Path) -> Calibration | None:
     """
     try:
         with _listen(), TiffFile(path) as tif:
+            _check_chain(path, tif)
             return find_calibration(tif) if tif.series else None
     except _DAMAGED as error:
         raise ReadError(f"{path.name} is damaged or of a kind of TIFF that cannot be read.") from error
+
+
+def _check_chain(path: Path, tif: TiffFile) -> None:
+    """Refuse a chain of pages that comes back to itself: tifffile would follow it for ever."""
+    form, handle, seen = tif.tiff, tif.filehandle, set[int]()
+    place = 8 if form.is_bigtiff else 4
+    while True:
+        handle.seek(place)
+        pointer = handle.read(form.offsetsize)
+        offset = int(unpack(form.offsetformat, pointer)[0]) if len(pointer) == form.offsetsize else 0
+        if offset in seen:
+            raise ReadError(f"{path.name} is damaged: its pages follow each other in a circle; save it again as TIFF.")
+        if not 0 < offset < handle.size:
+            return
+        seen.add(offset)
+        handle.seek(offset)
+        count = handle.read(form.tagnosize)
+        if len(count) < form.tagnosize:
+            return
+        place = offset + form.tagnosize + int(unpack(form.tagnoformat, count)[0]) * form.tagsize
 
 
 @contextmanager
