@@ -84,7 +84,7 @@ def test_too_little_memory_is_said_with_what_is_needed(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(TilePredictor, "see", fail)
+    monkeypatch.setattr(TilePredictor, "look", fail)
     monkeypatch.setattr(tiles, "out_of_memory", lambda _: False)  # as if it were not the tile that is too large
     batch = result_of(segment_files([files[0]], tmp_path / "out", model, CPU, large=large))
     assert re.search(said, batch.failed[files[0]])
@@ -96,7 +96,7 @@ def test_a_fault_of_ours_is_not_taken_for_too_little_memory(
     def fail(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(TilePredictor, "see", fail)
+    monkeypatch.setattr(TilePredictor, "look", fail)
     with pytest.raises(RuntimeError, match="a fault"):
         result_of(segment_files([files[0]], tmp_path / "out", model, CPU))
 

@@ -186,11 +186,11 @@ def test_no_more_tiles_are_on_their_way_than_fit_the_memory(
 
     with closing(ClusterPredictor(model, config(workers))) as predictor:
         monkeypatch.setattr(cluster, "available_memory", lambda _: 1 << 40)
-        assert predictor._most(plane, boxes) == 64
+        assert predictor._in_flight(plane, boxes) == 64
         monkeypatch.setattr(cluster, "available_memory", lambda _: 2 << 30)
-        assert 1 < predictor._most(plane, boxes) < 10
+        assert 1 < predictor._in_flight(plane, boxes) < 10
         monkeypatch.setattr(cluster, "available_memory", lambda _: 1 << 20)
-        assert predictor._most(plane, boxes) == 1
+        assert predictor._in_flight(plane, boxes) == 1
         assert sorted(item for item, _ in predictor.each(do, range(8), 1)) == list(range(8))
     assert max(most) == 1
 

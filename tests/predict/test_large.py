@@ -176,12 +176,12 @@ def test_the_plane_that_is_looked_at_comes_first_and_the_result_is_the_same(tmp_
     expected = result_of(segment_large(lazy, grains(), CONFIG, tmp_path / "whole.ome.zarr"))
     output = tmp_path / "out.ome.zarr"
     job = segment_large(lazy, grains(), CONFIG, output, first=(1, slice(80, 100), slice(None)))
-    before = [next(job) for _ in range(3)]
-    job.close()
+    before = [next(job) for _ in range(2)]
+    job.close()  # the third tile is written, but not told of
     assert before[0].region[0] == slice(64, 100)
     after = list(segment_large(lazy, grains(), CONFIG, output, first=(2, slice(0, 10), slice(0, 10))))
     tiles = [event.plane[0] for event in before + after if isinstance(event, TileDone)]
-    assert tiles == [1, 1, 1, 2, 2, 2, 2, 1, 0, 0, 0, 0]
+    assert tiles == [1, 1, 2, 2, 2, 2, 1, 0, 0, 0, 0]
     result = after[-1].result
     assert all(np.array_equal(*pair) for pair in zip(written(result), written(expected), strict=True))
     assert result.pixels == expected.pixels
