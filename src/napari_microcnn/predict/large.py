@@ -161,7 +161,7 @@ def _segment(
         yield Notice(remark)
     if scratch.resumed:
         yield Notice("Going on where this was interrupted.")
-    tile, block = _sides(scratch, predictor, micrograph)
+    tile, block = _sides(scratch, predictor, micrograph, config.tile)
     _create(output, scratch, micrograph, model, block, rule)
     classes, labels = open_multiscale(output, "r+")
     if rule is not None and OBJECTS not in labels:
@@ -267,10 +267,12 @@ def _scratch(
     return scratch
 
 
-def _sides(scratch: Scratch, predictor: TilePredictor, micrograph: Micrograph) -> tuple[int, int]:
-    """Return the sides of tiles and blocks: those that the job was begun with."""
+def _sides(scratch: Scratch, predictor: TilePredictor, micrograph: Micrograph, wanted: int | None) -> tuple[int, int]:
+    """Return the sides of tiles, as `wanted` if they are, and blocks: those that the job was begun with."""
     if "sides" not in scratch:
         tile = predictor.tile_side(micrograph.plane_shape)
+        if wanted is None:  # a tile that lies across chunks has each of them read and written again, at every level
+            tile = min(tile, _BLOCK)
         block = tile * max(1, _BLOCK // tile) if tile <= _BLOCK else _BLOCK
         scratch.save("sides", sides=np.array([tile, block]))
     tile, block = (int(side) for side in scratch.load("sides")["sides"])
