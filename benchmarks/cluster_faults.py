@@ -133,6 +133,7 @@ def run() -> Table:
             finally:
                 cluster.end()
         table.add(name, happened, f"{seconds:.1f}", f"{BAR:.0f}")
+        table.at_most(f"{name}: finishes or is told (s)", seconds, BAR)
     return table
 
 
