@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
+import torch
 
 from benchmarks.common import Table
 from benchmarks.mutations import spoil_folder, spoilt
@@ -115,6 +116,7 @@ def _read_all(reader: Reader, cases: Sequence[Path], pipe: Connection) -> None:
     limit = psutil.Process().memory_info().vms + ROOM
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    torch.set_num_threads(1)  # a forked child would wait for ever for the threads that its parent has
     silent = os.open(os.devnull, os.O_WRONLY)  # libraries in C may tell of damage
     os.dup2(silent, 1)
     os.dup2(silent, 2)
