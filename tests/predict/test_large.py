@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 from functools import cache
 
@@ -198,6 +199,18 @@ def test_other_settings_do_not_go_on_with_what_was_begun(tmp_path):
         next(segment_large(Micrograph(etched()), grains(), other, output))
     with pytest.raises(ValueError, match="unfinished result of another image"):
         next(segment_large(Micrograph(etched()[::-1]), grains(), CONFIG, output))
+
+
+def test_a_deleted_output_is_begun_again(tmp_path):
+    output = tmp_path / "out.ome.zarr"
+    job = segment_large(Micrograph(etched()), grains(), CONFIG, output)
+    next(job)
+    job.close()
+    shutil.rmtree(output)
+    other = CONFIG.model_copy(update={"min_size": 3})
+    events = list(segment_large(Micrograph(etched()), grains(), other, output))
+    assert not isinstance(events[0], Notice)
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
 def test_what_is_there_is_not_replaced(tmp_path):

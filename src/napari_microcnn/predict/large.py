@@ -33,7 +33,7 @@ OBJECTS = "objects"
 """Name of the image of labels in the OME-Zarr."""
 
 _BLOCK = 1024
-_LAZY_FROM = 16 << 20
+_LAZY_FROM = 64 << 20
 _SCRATCH_BYTES = 8
 """Bytes on the disk per pixel of a plane while it is worked on, compressed, at most."""
 
@@ -245,6 +245,9 @@ def _scratch(
     folder = unfinished_folder(output)
     if output.exists() and not folder.exists():
         raise ValueError(_there_already(output))
+    if folder.exists() and not output.exists():  # deleted by the user, or never begun: nothing to go on with
+        with telling(folder):
+            shutil.rmtree(folder)
     header = {
         "version": version("napari-microcnn"),
         "input": describe_input(micrograph),
