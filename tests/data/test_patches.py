@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dask.array as da
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
-from napari_microcnn.data import IGNORE, Annotated, intensity_limits, to_targets
+from napari_microcnn.data import IGNORE
 from napari_microcnn.data.normalisation import IntensityLimits
-from napari_microcnn.data.patches import PatchSampler, Source, crop, read_source
+from napari_microcnn.data.patches import PatchSampler, Source, crop
 
 PLAIN = IntensityLimits(np.zeros(1), np.ones(1))
 
@@ -67,29 +65,3 @@ def test_a_class_that_is_nowhere_is_left_out_but_something_must_be_annotated() -
     nothing = source().with_targets(np.full_like(source().targets, IGNORE))
     with pytest.raises(ValueError, match="no annotated pixel"):
         PatchSampler([nothing], 2, 16, 4, np.random.default_rng(0))
-
-
-def test_only_what_lies_near_the_annotation_is_read() -> None:
-    annotation = np.zeros((1000, 1000), int)
-    annotation[500:510, 200:220] = 1
-    image = da.from_array(np.random.default_rng(0).random((1000, 1000)), chunks=100)
-    read = read_source(Annotated(image, annotation), to_targets(annotation, [1], dense=False), margin=30)
-    assert read.pixels.shape == read.targets.shape == (70, 80)
-    assert np.array_equal(read.pixels, image[470:540, 170:250].compute())
-
-
-def test_the_databar_is_not_learnt_from() -> None:
-    noise = np.random.default_rng(0).integers(0, 100, (200, 256), dtype=np.uint8)
-    picture = Image.fromarray(noise)
-    draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, 170, 255, 199), fill=255)
-    draw.text((10, 178), "20 kV  x5,000   SE   1 µm", fill=0)
-    image = np.asarray(picture)
-    dense = np.zeros((200, 256), np.uint8)
-    source = read_source(Annotated(image, dense), dense, margin=16)
-    assert source.targets.shape == (170, 256)
-    assert np.array_equal(source.pixels, noise[:170])
-    np.testing.assert_array_equal(source.limits.scale, intensity_limits(noise[:170]).scale)
-    strokes = np.full((200, 256), IGNORE, np.uint8)
-    strokes[180:190, 20:60] = 0  # whoever paints there means it
-    assert (read_source(Annotated(image, strokes), strokes, margin=4).targets != IGNORE).sum() == 400

@@ -133,7 +133,7 @@ def test_a_class_without_a_stroke_is_learnt_as_soon_as_it_has_one() -> None:
 def test_classes_come_and_go_and_keep_what_they_have_learnt() -> None:
     told = {(6, 8): [ClassesChanged((BRIGHT, DARK, GREY))]}
     added = Teaching([annotated(1, 2)], (DARK, BRIGHT), told, epochs=7, learning_rate=0.01)
-    assert added.model.classes == (BRIGHT, DARK, GREY)
+    assert added.model.classes == (DARK, BRIGHT, GREY)
     assert answer(added.model)[:2].tolist() == [1, 2]
     assert 3 not in answer(added.model)  # nothing was painted with it
     assert any("'grey' is not learnt yet" in notice for notice in added.notices)
@@ -150,6 +150,16 @@ def test_one_class_alone_is_refused_and_the_training_goes_on() -> None:
     teaching = Teaching([annotated(1, 2)], (DARK, BRIGHT), {(1, 1): [ClassesChanged((DARK,))]}, epochs=2)
     assert any("at least two classes" in notice for notice in teaching.notices)
     assert teaching.model.classes == (DARK, BRIGHT)
+
+
+def test_classes_wait_until_two_of_them_are_annotated() -> None:
+    bright = AnnotationChanged(0, np.s_[10:86, 40:60], strokes(2)[10:86, 40:60])
+    told = {(1, 2): [ClassesChanged((BRIGHT, GREY))], (4, 1): [bright]}
+    teaching = Teaching([annotated(1, 3)], (DARK, BRIGHT, GREY), told, epochs=20, width=8, learning_rate=0.01)
+    waiting = [notice for notice in teaching.notices if "Until then" in notice]
+    assert len(waiting) == 1
+    assert teaching.model.classes == (BRIGHT, GREY)
+    assert answer(teaching.model)[1:].tolist() == [2, 3]
 
 
 def test_models_told_earlier_keep_their_classes() -> None:

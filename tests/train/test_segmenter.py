@@ -181,17 +181,47 @@ def test_resume_goes_on_from_the_model() -> None:
     assert only(events, EpochDone)[0].iou > 0.9
     assert only(train(width=4), EpochDone)[0].iou < 0.9
     assert result(events).config == first.config
+    assert accuracy(result(events)) > 0.9  # how frequent the classes are is not counted twice
     assert first.sha256 == before
 
 
-def test_resume_refuses_other_classes_and_channels() -> None:
+def test_resume_keeps_what_it_knows_of_classes_that_stay() -> None:
+    crack = ClassInfo(id=3, name="crack", colour="#009e73")
+    first = result(train(epochs=8, learning_rate=0.01))
+    image, strokes = picture()
+    strokes[40:44] = np.where(np.arange(96) < 48, 3, 0)
+    events = train([Annotated(image, strokes)], (crack, *CLASSES), resume=first, learning_rate=1e-5)
+    model = result(events)
+    assert [info.id for info in model.classes] == [1, 2, 3]
+    assert accuracy(model) > 0.9
+    with pytest.raises(ModelError, match=r"model has the classes \[1, 2\], the annotation \[3, 4\]"):
+        train([Annotated(image, strokes)], (crack, crack.model_copy(update={"id": 4})), resume=first)
+
+
+def test_resume_refuses_other_channels() -> None:
     model = result(train())
-    other = (CLASSES[0], ClassInfo(id=3, name="crack", colour="#009e73"))
-    with pytest.raises(ModelError, match=r"model has the classes \[1, 2\], the annotation \[1, 3\]"):
-        train(classes=other, resume=model)
     image, strokes = picture(3)
     with pytest.raises(ModelError, match="this image has 3"):
         train([Annotated(image, strokes)], resume=model)
+
+
+def test_a_class_that_nothing_is_annotated_with_is_told() -> None:
+    events = train(classes=(*CLASSES, ClassInfo(id=3, name="crack", colour="#009e73")))
+    assert [event.message for event in only(events, Notice)] == ["'crack' is not learnt: nothing is annotated with it."]
+    assert result(events).config.classes == 3
+
+
+def test_a_live_training_without_a_change_is_the_same_training() -> None:
+    """Also with several images, a databar, and classes in another order: what a dock did, a script can repeat."""
+    image, strokes = picture()
+    barred = np.concatenate([np.tile(image, (2, 2)), np.full((30, 192), 255, np.uint8)])
+    barred[200:212:2, 20:90] = 0
+    annotation = np.concatenate([np.tile(strokes, (2, 2)), np.full((30, 192), 2, np.uint8)])
+    data = [annotated(seed=1), Annotated(barred, annotation)]
+    config = TrainConfig(**(TINY | {"epochs": 2}))
+    once = result(list(train_segmenter(data, CLASSES, config)))
+    live = result(list(train_segmenter(data, CLASSES[::-1], config, changes=list)))
+    assert once.sha256 == live.sha256
 
 
 def test_preview_after_every_epoch() -> None:

@@ -13,8 +13,9 @@ import tifffile
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.io import blocks, sessions
 from napari_microcnn.io.blocks import content_key
-from napari_microcnn.ui import autosave, keeper
+from napari_microcnn.ui import autosave, keeper, layers
 from napari_microcnn.ui.annotate import AnnotateDock
+from napari_microcnn.ui.pairing import FilePair
 
 PLUGIN = "napari-microcnn"
 NAME = "Annotate & train"
@@ -165,7 +166,7 @@ def test_removing_a_layer_keeps_its_strokes(qtbot: Any, open_image: Any, image_p
     np.testing.assert_array_equal(kept(image_path, discs), expected)
 
 
-def test_strokes_classes_settings_and_model_come_back(
+def test_strokes_classes_settings_model_and_pairs_come_back(
     qtbot: Any, open_image: Any, image_path: Path, model_path: Path
 ) -> None:
     from napari_microcnn.ui.models import read_model_file
@@ -178,7 +179,10 @@ def test_strokes_classes_settings_and_model_come_back(
     dock.advanced.widget("patch").setValue(64)
     dock.preset.set_value("particles", 2)
     dock.model = read_model_file(model_path)
+    gone = FilePair(image_path.with_name("gone.tif"), image_path)
+    dock.pairs.add_files([FilePair(image_path, image_path, validation=True), gone])
     layer.paint((20, 20), 3)
+    dock.pairs.set_validation(0, True)
     expected, classes, settings = layer.data.copy(), dock.classes.classes, dock.settings()
     leave(qtbot, viewer, dock)
 
@@ -191,6 +195,9 @@ def test_strokes_classes_settings_and_model_come_back(
     assert dock.classes.classes == classes
     assert dock.settings() == settings
     assert dock.model.path == model_path
+    assert layers.for_validation(layer)
+    assert dock.pairs.files == [FilePair(image_path, image_path, validation=True)]
+    assert "1 of their pairs of files are not there any more" in dock.status.text()
     assert dock.resume_button.isEnabled()
     assert dock.autosave.offer is None
     assert not dock.autosave.isVisibleTo(dock)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_microcnn.data.annotations import IGNORE, Annotated
-from napari_microcnn.data.databar import find_overlays
-from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits, normalise
+from napari_microcnn.data.annotations import IGNORE
+from napari_microcnn.data.normalisation import IntensityLimits, normalise
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,29 +34,6 @@ class Source:
     def with_targets(self, targets: NDArray[np.uint8]) -> Source:
         """Return the same image with other targets."""
         return Source(self.pixels, targets, self.limits)
-
-
-def read_source(data: Annotated, targets: NDArray[np.uint8], margin: int) -> Source:
-    """Read the annotated part of an image and `margin` pixels around it, and nothing else.
-
-    A databar and plates with a scale bar are left out, unless nothing else is annotated.
-
-    Parameters
-    ----------
-    data : Annotated
-        Its image may be lazy.
-    targets : numpy.ndarray, (Y, X) uint8
-        Of the whole image; at least one pixel is annotated.
-    margin : int
-        As far as a patch can reach beyond the annotation.
-    """
-    image = data.image
-    overlays = find_overlays(image)
-    if overlays and (inside := np.where(overlays.mask(), np.uint8(IGNORE), targets) != IGNORE).any():
-        field = overlays.field.slices
-        image, targets = image[field], np.where(inside, targets, np.uint8(IGNORE))[field]
-    box = annotated_box(targets, margin)
-    return Source(np.asarray(image[box]), targets[box], intensity_limits(image))
 
 
 def annotated_box(targets: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:

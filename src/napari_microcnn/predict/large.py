@@ -33,7 +33,8 @@ OBJECTS = "objects"
 """Name of the image of labels in the OME-Zarr."""
 
 _BLOCK = 1024
-_LAZY_FROM = 64 << 20
+_LAZY_FROM = (64 << 20) + 1
+"""Bytes. All of a smaller image is looked at several times anyway, for its databar and for what it is known by."""
 _SCRATCH_BYTES = 8
 """Bytes on the disk per pixel of a plane while it is worked on, compressed, at most."""
 

@@ -1,4 +1,4 @@
-"""Annotation that grows while a network learns from it."""
+"""Annotated images: what of them is learnt from and what is held out, also while the annotation grows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from napari_microcnn.config import ClassInfo
 from napari_microcnn.data import IGNORE, Annotated
-from napari_microcnn.data.databar import field_limits
+from napari_microcnn.data.databar import Overlays, find_overlays
+from napari_microcnn.data.normalisation import intensity_limits
 from napari_microcnn.data.patches import Source, annotated_box
-from napari_microcnn.data.splitting import hold_out, without
+from napari_microcnn.data.splitting import hold_out, split_images, without
 from napari_microcnn.events import AnnotationChanged
 from napari_microcnn.train.preparation import TrainingData, check, check_pixels, class_weights, count_pixels
+
+_ALL = (slice(None), slice(None))
 
 
 class _Page:
@@ -22,15 +25,35 @@ class _Page:
 
     def __init__(self, data: Annotated) -> None:
         self.data = data
-        self.annotation = data.annotation.copy()
+        self.annotation = data.annotation  # copied before it is changed: masks of a folder are many
         self.targets = np.full(data.annotation.shape, IGNORE, np.uint8)
         self.held = np.zeros(data.annotation.shape, bool)
         self.shared = np.zeros(data.annotation.shape, bool)
         """Judged on although it is learnt from: too little to hold any of it out."""
-        self.limits = field_limits(data.image)
+        self.whole = data.validation
+        """Whether all of it is held out."""
+        overlays = find_overlays(data.image)
+        self.limits = intensity_limits(data.image[overlays.field.slices])
         self.refused = False
+        self._overlays: Overlays | None = overlays if overlays else None
         self._box: tuple[slice, slice] | None = None
         self._pixels: NDArray[Any] | None = None
+
+    def read(self, region: tuple[slice, slice], ids: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the class indices in a region; other values are not annotated, and where the microscope wrote."""
+        annotation = self.annotation[region]
+        targets = np.full(annotation.shape, IGNORE, np.uint8)
+        for index, number in enumerate(ids):
+            targets[annotation == number] = index
+        if self._overlays is not None:
+            targets[self._overlays.mask()[region]] = IGNORE
+        return targets
+
+    def trust(self, ids: Sequence[int]) -> None:
+        """Take what seems to be a databar for material where nothing else is annotated."""
+        if self._overlays is not None and not (self.read(_ALL, ids) != IGNORE).any():
+            self._overlays = None
+            self.limits = intensity_limits(self.data.image)
 
     def hold_out(self, region: tuple[slice, slice], fresh: NDArray[np.uint8], k: int, rng: np.random.Generator) -> None:
         """Hold out a part of what is new in a region, never the whole of it."""
@@ -42,6 +65,9 @@ class _Page:
     def source(self, margin: int) -> tuple[Source, tuple[slice, slice]]:
         """Return the annotated part, and where it lies; lazy images are read again only when it has grown."""
         box = annotated_box(self.targets, margin)
+        if self._overlays is not None:
+            field = self._overlays.field
+            box = (slice(max(box[0].start, field.top), min(box[0].stop, field.bottom)), box[1])
         if self._pixels is None or self._box is None or not _within(box, self._box):
             self._box, self._pixels = box, np.asarray(self.data.image[box])
         return Source(self._pixels, self.targets[self._box], self.limits), self._box
@@ -50,8 +76,10 @@ class _Page:
 class GrowingData:
     """Images with an annotation that can change.
 
-    What is held out once stays held out, and of what is new about a fifth is: a new stroke is
-    always learnt from, and the score of the network stays honest.
+    Held out are the images that the user marked for that; or else, of several complete masks, about a fifth of the
+    images, and of strokes and of a single mask about a fifth of the annotation of every image. What is held out once
+    stays held out, and of what is new about a fifth is: a new stroke is always learnt from, and the score of the
+    network stays honest. Databars and plates with a scale bar are left out, unless nothing else is annotated.
 
     Parameters
     ----------
@@ -84,7 +112,7 @@ class GrowingData:
         margin: int,
         rng: np.random.Generator,
     ) -> None:
-        check(data, classes, dense, growing=True)
+        check(data, classes, dense)
         self._dense, self._margin, self._rng = dense, margin, rng
         self._classes = tuple(classes)
         self.images = list(data)
@@ -92,6 +120,11 @@ class GrowingData:
         self.notices: list[str] = []
         for page in self._pages:
             self._read(page)
+        if dense and self._splits:
+            self._hold_out_images()
+        if self._splits:
+            for page in self._pages:
+                self._hold_out(page)
         self.notices += self._too_little()
 
     @property
@@ -116,10 +149,10 @@ class GrowingData:
                 f"{page.data.name}: the changed annotation is {change.annotation.shape} large, its region "
                 f"{page.annotation[change.region].shape}; they must be equal and lie inside the image."
             )
-        if not np.can_cast(change.annotation.dtype, page.annotation.dtype):
-            page.annotation = page.annotation.astype(change.annotation.dtype)
+        if page.annotation is page.data.annotation or not np.can_cast(change.annotation.dtype, page.annotation.dtype):
+            page.annotation = page.annotation.astype(np.promote_types(change.annotation.dtype, page.annotation.dtype))
         page.annotation[change.region] = change.annotation
-        targets = self._targets(change.annotation)
+        targets = page.read(change.region, self._ids)
         fresh = without(targets, targets == page.targets[change.region])
         page.targets[change.region] = targets
         if self._splits:
@@ -143,6 +176,8 @@ class GrowingData:
                 f"the others have {self._pages[0].data.channels}."
             )
         self._read(page)
+        if self._splits:
+            self._hold_out(page)
 
     def usable(self, index: int) -> bool:
         """Whether there is such an image and the network can take it."""
@@ -153,7 +188,10 @@ class GrowingData:
         self._classes = tuple(classes)
         for page in self._pages:
             if not page.refused:
-                page.targets = self._targets(page.annotation)
+                before = page.targets != IGNORE
+                page.targets = page.read(_ALL, self._ids)
+                if self._splits:
+                    self._hold_out(page, before)
 
     def prepared(self) -> TrainingData:
         """Return what is to be learnt and what is held out, as it is now.
@@ -171,11 +209,12 @@ class GrowingData:
                 continue
             source, box = page.source(self._margin)
             held, shared = page.held[box], page.shared[box]
-            if not page.data.validation:
+            if not page.whole:
                 train.append(source.with_targets(without(source.targets, held)))
+            if not page.data.validation:
                 everything.append(source)
-            if page.data.validation or (held | shared).any():
-                judged = source.targets if page.data.validation else without(source.targets, ~(held | shared))
+            if page.whole or (held | shared).any():
+                judged = source.targets if page.whole else without(source.targets, ~(held | shared))
                 validation.append(source.with_targets(judged))
         if np.count_nonzero(count_pixels([source.targets for source in train], len(self._classes))) < 2:
             raise ValueError("Fewer than two classes are annotated; paint a stroke of another class.")
@@ -186,26 +225,46 @@ class GrowingData:
         """Let what is held out be learnt from now on; later it is judged on only where nothing new is held out."""
         for page in self._pages:
             if not page.data.validation:
-                page.shared |= page.held
-                page.held[...] = False
+                page.shared |= page.held | (page.whole & (page.targets != IGNORE))
+                page.held[...] = page.whole = False
+
+    @property
+    def _ids(self) -> list[int]:
+        return [info.id for info in self._classes]
 
     @property
     def _splits(self) -> bool:
-        """Whether part of the annotation is held out: not where the user has marked images for that."""
-        return not any(page.data.validation for page in self._pages)
+        """Whether part of the annotation of every image is held out: not where whole images are."""
+        return not any(page.whole for page in self._pages)
 
     def _read(self, page: _Page) -> None:
-        page.targets = self._targets(page.annotation)
+        page.trust(self._ids)
+        page.targets = page.read(_ALL, self._ids)
         if not (page.targets != IGNORE).any():
             return
-        source, box = page.source(self._margin)
+        source, _ = page.source(self._margin)
         try:
             self.notices += check_pixels(page.data, source)
         except ValueError:
             page.targets[...], page.refused = IGNORE, True
             raise
-        if self._splits:
-            page.hold_out(box, page.targets[box], len(self._classes), self._rng)
+
+    def _hold_out(self, page: _Page, known: NDArray[np.bool_] | None = None) -> None:
+        """Hold out a part of the annotation of a page, of which some may be known already."""
+        fresh = page.targets if known is None else without(page.targets, known)
+        if not (fresh != IGNORE).any():
+            return
+        _, box = page.source(self._margin)
+        page.hold_out(box, fresh[box], len(self._classes), self._rng)
+
+    def _hold_out_images(self) -> None:
+        """Hold out whole images, where there are several and every class stays on both sides."""
+        pages = [page for page in self._pages if (page.targets != IGNORE).any()]
+        chosen = (
+            split_images([page.targets for page in pages], len(self._classes), self._rng) if len(pages) > 1 else None
+        )
+        for page, out in zip(pages, chosen or [], strict=False):
+            page.whole = out
 
     def _too_little(self) -> list[str]:
         """Return a notice about classes of which nothing could be held out."""
@@ -215,13 +274,6 @@ class GrowingData:
         if not names or not self._splits:
             return []
         return [f"There is too little of {' and '.join(names)} to hold any out: its score is on the training strokes."]
-
-    def _targets(self, annotation: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return class indices; unlike at the start of a training, values of no class are not annotated."""
-        result = np.full(annotation.shape, IGNORE, np.uint8)
-        for index, info in enumerate(self._classes):
-            result[annotation == info.id] = index
-        return result
 
 
 def _within(inner: tuple[slice, slice], outer: tuple[slice, slice]) -> bool:

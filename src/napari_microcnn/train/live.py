@@ -25,7 +25,7 @@ from napari_microcnn.nets import UNet
 from napari_microcnn.train.growing import GrowingData
 from napari_microcnn.train.heads import change_optimiser, change_outputs, kept_outputs
 from napari_microcnn.train.loop import Lesson, Training
-from napari_microcnn.train.preparation import TrainingData, check_classes
+from napari_microcnn.train.preparation import TrainingData, check_classes, in_order, named
 from napari_microcnn.train.preview import Preview
 
 __all__ = [
@@ -75,6 +75,9 @@ class LiveTeaching:
     ) -> None:
         self._changes, self._data, self._teach, self._preview = changes, data, teach, preview
         self._classes, self._dense = tuple(classes), dense
+        self._wanted: tuple[ClassInfo, ...] | None = None
+        """Other classes, until two of them are annotated."""
+        self._told_waiting: tuple[ClassInfo, ...] | None = None
         self._paused, self._steps = False, 0
         self._taken = self._learnt = 0
         self._told_unlearnt: set[int] = set()
@@ -84,8 +87,9 @@ class LiveTeaching:
         fresh = [info for info in self._data.unlearnt if info.id not in self._told_unlearnt]
         self._told_unlearnt |= {info.id for info in fresh}
         if fresh:
-            names = " and ".join(repr(info.name) for info in fresh)
-            yield Notice(f"{names} is not learnt yet: nothing is painted with it. Paint a stroke of it at any time.")
+            yield Notice(
+                f"{named(fresh)} is not learnt yet: nothing is painted with it. Paint a stroke of it at any time."
+            )
 
     def __call__(self, training: Training) -> Iterator[Event]:
         """Take over what has changed and preview; called between two steps."""
@@ -116,6 +120,7 @@ class LiveTeaching:
                 yield Notice(f"{error} The training goes on without it.")
         if learn_again:
             try:
+                yield from self._adopt(training)
                 training.learn(self._teach(self._data.prepared(), self._classes, training.net))
             except ValueError as error:
                 yield Notice(f"{error} The training goes on with what was there before.")
@@ -125,6 +130,22 @@ class LiveTeaching:
             training.judge_again()
             yield Alive()
             yield from self.unlearnt()
+
+    def _adopt(self, training: Training) -> Iterator[Notice]:
+        """Take over the classes that are wanted, as soon as two of them are annotated: until then the old ones stay."""
+        if (wanted := self._wanted) is None:
+            return
+        self._data.set_classes(wanted)
+        try:
+            self._data.prepared()
+        except ValueError as error:
+            self._data.set_classes(self._classes)
+            if self._told_waiting is not wanted:
+                self._told_waiting = wanted
+                yield Notice(f"{error} Until then the training goes on with the classes that were there before.")
+            return
+        self._change_classes(wanted, training)
+        self._wanted = None
 
     def _take(self, change: Change, training: Training) -> bool:
         """Take over one change; return whether there is something else to learn now."""
@@ -137,7 +158,9 @@ class LiveTeaching:
             self._taken += 1
             return True
         if isinstance(change, ClassesChanged):
-            return self._change_classes(change.classes, training)
+            check_classes(change.classes, self._dense)
+            self._wanted = in_order(change.classes)
+            return True
         if isinstance(change, ViewChanged):
             if not self._data.usable(change.image):
                 return False
@@ -153,12 +176,10 @@ class LiveTeaching:
             training.clock.resume()
         return False
 
-    def _change_classes(self, classes: tuple[ClassInfo, ...], training: Training) -> bool:
-        check_classes(classes, self._dense)
+    def _change_classes(self, classes: tuple[ClassInfo, ...], training: Training) -> None:
         before, after = [info.id for info in self._classes], [info.id for info in classes]
         outputs = kept_outputs(before, after)
-        self._data.set_classes(classes)
-        self._classes = tuple(classes)
+        self._classes = classes
         if before != after:
             if training.best is not None:  # those who were told of it keep it as it is
                 training.best = replace(training.best, net=copy.deepcopy(training.best.net))
@@ -169,7 +190,6 @@ class LiveTeaching:
                     change_optimiser(training.optimiser, replaced, outputs)
         if training.best is not None:
             training.best = _with_classes(training.best, classes)
-        return True
 
 
 def _with_classes(model: Model, classes: tuple[ClassInfo, ...]) -> Model:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_microcnn.config import ClassInfo, TrainConfig
-from napari_microcnn.data import IGNORE, Annotated, to_targets
-from napari_microcnn.data.patches import Source, read_source
-from napari_microcnn.data.splitting import hold_out, split_images, without
+from napari_microcnn.config import ClassInfo
+from napari_microcnn.data import Annotated, to_targets
+from napari_microcnn.data.patches import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +24,12 @@ class TrainingData:
         What is trained on, with what was held out of it; without what the user marked for validation.
     weights : numpy.ndarray, (K,) float32
         Weight of every class in the loss.
-    notices : list of str
-        What the user should know.
     """
 
     train: list[Source]
     validation: list[Source]
     everything: list[Source]
     weights: NDArray[np.float32]
-    notices: list[str] = field(default_factory=list)
 
 
 def check_classes(classes: Sequence[ClassInfo], dense: bool) -> None:
@@ -45,10 +41,18 @@ def check_classes(classes: Sequence[ClassInfo], dense: bool) -> None:
         raise ValueError("With strokes, 0 means 'not annotated' and cannot be a class; number the classes from 1.")
 
 
-def check(
-    data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool, *, growing: bool = False
-) -> list[NDArray[np.uint8]]:
-    """Return the targets of every image; where the annotation is growing still, two annotated classes are enough.
+def in_order(classes: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
+    """Return classes by their ids, so that the same ones always make the same network."""
+    return tuple(sorted(classes, key=lambda info: info.id))
+
+
+def named(classes: Sequence[ClassInfo]) -> str:
+    """Return the names of classes for a sentence."""
+    return " and ".join(repr(info.name) for info in classes)
+
+
+def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) -> None:
+    """Check that there is something to learn from: two annotated classes are enough.
 
     Raises
     ------
@@ -70,9 +74,8 @@ def check(
     counts = count_pixels([t for t, one in zip(targets, data, strict=True) if not one.validation], len(classes))
     if not counts.any():
         raise ValueError("Nothing is annotated; paint a few strokes of every class into the annotation.")
-    if not growing or np.count_nonzero(counts) < 2:
+    if np.count_nonzero(counts) < 2:
         _check_present(counts, classes)
-    return targets
 
 
 def _check_present(counts: NDArray[np.int64], classes: Sequence[ClassInfo]) -> None:
@@ -89,42 +92,6 @@ def count_pixels(targets: Sequence[NDArray[np.uint8]], classes: int) -> NDArray[
     for one in targets:
         counts += np.bincount(one.ravel(), minlength=256)[:classes]
     return counts
-
-
-def prepare(
-    data: Sequence[Annotated],
-    classes: Sequence[ClassInfo],
-    config: TrainConfig,
-    margin: int,
-    rng: np.random.Generator,
-) -> TrainingData:
-    """Check and read the annotated images, and hold out part of the annotation.
-
-    Parameters
-    ----------
-    data, classes, config
-        As for `train_segmenter`.
-    margin : int
-        How far a patch can reach beyond the annotation, in pixels.
-    rng : numpy.random.Generator
-
-    Raises
-    ------
-    ValueError
-        If the user made a mistake, in one sentence.
-    """
-    targets = check(data, classes, config.dense)
-    notices: list[str] = []
-    used = [(one, target) for one, target in zip(data, targets, strict=True) if (target != IGNORE).any()]
-    sources = []
-    for one, target in used:
-        source = read_source(one, target, margin)
-        notices += check_pixels(one, source)
-        sources.append(source)
-    fixed = [one.validation for one, _ in used]
-    train, validation = _split(sources, fixed, classes, rng, notices)
-    everything = [source for source, marked in zip(sources, fixed, strict=True) if not marked]
-    return TrainingData(train, validation, everything, class_weights(train, len(classes), config.dense), notices)
 
 
 def class_weights(sources: Sequence[Source], classes: int, dense: bool) -> NDArray[np.float32]:
@@ -159,42 +126,3 @@ def check_pixels(one: Annotated, source: Source) -> list[str]:
     if source.pixels.dtype.kind == "f" and not np.isfinite(source.pixels).all():
         return [f"{one.name}: pixels that are NaN or infinite are treated as medium grey."]
     return []
-
-
-def _split(
-    sources: list[Source],
-    fixed: list[bool],
-    classes: Sequence[ClassInfo],
-    rng: np.random.Generator,
-    notices: list[str],
-) -> tuple[list[Source], list[Source]]:
-    """Return the sources to train on and to validate on."""
-    held = fixed if any(fixed) else None
-    if held is None and len(sources) > 1:
-        held = split_images([source.targets for source in sources], len(classes), rng)
-    if held is not None:
-        return (
-            [source for source, out in zip(sources, held, strict=True) if not out],
-            [source for source, out in zip(sources, held, strict=True) if out],
-        )
-    return _split_regions(sources, classes, rng, notices)
-
-
-def _split_regions(
-    sources: list[Source], classes: Sequence[ClassInfo], rng: np.random.Generator, notices: list[str]
-) -> tuple[list[Source], list[Source]]:
-    """Hold out strokes or blocks in every image; a class with too little of them is judged on what it is trained on."""
-    train, validation, everywhere = [], [], set(range(len(classes)))
-    for source in sources:
-        held, too_small = hold_out(source.targets, len(classes), rng)
-        everywhere &= set(too_small)
-        train.append(source.with_targets(without(source.targets, held)))
-        validation.append(source.with_targets(without(source.targets, ~held)))
-    if everywhere:
-        names = " and ".join(repr(classes[index].name) for index in sorted(everywhere))
-        notices.append(f"There is too little of {names} to hold any out: its score is on the training strokes.")
-        validation = [
-            shown.with_targets(np.where(np.isin(source.targets, list(everywhere)), source.targets, shown.targets))
-            for source, shown in zip(sources, validation, strict=True)
-        ]
-    return train, [source for source in validation if (source.targets != IGNORE).any()]

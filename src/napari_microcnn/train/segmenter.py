@@ -22,8 +22,7 @@ from napari_microcnn.train.growing import GrowingData
 from napari_microcnn.train.lessons import Teacher
 from napari_microcnn.train.live import LiveTeaching
 from napari_microcnn.train.loop import LoopSettings, Training, train_loop
-from napari_microcnn.train.preparation import check_classes, prepare
-from napari_microcnn.train.prevalence import FACTORS, as_learnt
+from napari_microcnn.train.preparation import check_classes, in_order, named
 from napari_microcnn.train.preview import Preview
 from napari_microcnn.train.processes import count
 from napari_microcnn.train.start import initialised, resumed
@@ -89,6 +88,7 @@ def train_segmenter(
     device = resolve_device(config.device)
     rng = np.random.default_rng(config.seed)
     check_classes(classes, config.dense)
+    classes = in_order(classes)
     channels = data[0].channels if data else 1
     before = interrupted.model if interrupted else resume
     net, notices = (resumed(before, channels, classes), []) if before else initialised(config, channels, classes)
@@ -96,26 +96,26 @@ def train_segmenter(
     patch = -(-config.patch // step) * step
     side = source_side(patch) if config.augment else patch
     margin = round(side / OVERVIEW)
-    growing = None if changes is None else GrowingData(data, classes, config.dense, margin, rng)
-    images = growing.images if growing else data
-    teacher = Teacher(images, config, patch, side, rng, device, resume.objects if resume else None)
-    prepared = growing.prepared() if growing else prepare(data, classes, config, margin, rng)
-    for message in [*notices, *(growing or prepared).notices]:
+    annotated = GrowingData(data, classes, config.dense, margin, rng)
+    teacher = Teacher(annotated.images, config, patch, side, rng, device, resume.objects if resume else None)
+    prepared = annotated.prepared()
+    for message in [*notices, *annotated.notices]:
         yield Notice(message)
     net.to(device)
     shown = Preview(data, ViewChanged(*preview)) if preview else None
     lesson = teacher(prepared, classes, net)
     if interrupted is not None:
         teacher.validator.recall(interrupted.model)
-        as_learnt(net, interrupted.model.provenance.get(FACTORS, [1.0]))
         rng.random(interrupted.reached.epoch)  # the same is held out, but other patches are learnt than at first
     between: Callable[[Training], Iterator[Event]] | None = None
     if shown is not None:
         between = partial(_preview_epoch, shown, [info.id for info in classes])
-    if growing is not None and changes is not None:
-        teacher.join = growing.join
-        between = live = LiveTeaching(changes, growing, classes, teacher, shown, config.dense)
+    teacher.join = annotated.join
+    if changes is not None:
+        between = live = LiveTeaching(changes, annotated, classes, teacher, shown, config.dense)
         yield from live.unlearnt()
+    elif annotated.unlearnt:
+        yield Notice(f"{named(annotated.unlearnt)} is not learnt: nothing is annotated with it.")
     settings = _loop_settings(config, device)
     loop = train_loop(net, lesson, settings, between, interrupted)
     best = yield from _saving(loop, checkpoint, teacher)

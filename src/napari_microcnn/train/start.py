@@ -9,24 +9,32 @@ import torch
 from napari_microcnn.config import ClassInfo, TrainConfig, UNetConfig
 from napari_microcnn.models import Model, ModelError, load_model, shipped_models
 from napari_microcnn.nets import UNet
+from napari_microcnn.train.heads import change_outputs, kept_outputs
+from napari_microcnn.train.prevalence import FACTORS, as_learnt
 
 DEFAULT_INIT = TrainConfig.model_fields["init"].default
 
 
 def resumed(model: Model, channels: int, classes: Sequence[ClassInfo]) -> UNet:
-    """Return a copy of a model's network to train on.
+    """Return a copy of a model's network to train on, as it was before its scores were set right for prevalence.
+
+    Classes that the model does not know start anew.
 
     Raises
     ------
     ModelError
-        If the model has other channels or classes.
+        If the model has other channels, or none of the classes.
     """
     model.check_channels(channels)
     had, wanted = [entry.id for entry in model.classes], [entry.id for entry in classes]
-    if had != wanted:
-        raise ModelError(f"The training cannot go on: the model has the classes {had}, the annotation {wanted}.")
     net = UNet(model.config)
     net.load_state_dict(model.net.state_dict())
+    as_learnt(net, model.provenance.get(FACTORS, [1.0]))
+    if had != wanted:
+        outputs = kept_outputs(had, wanted)
+        if all(output is None for output in outputs):
+            raise ModelError(f"The training cannot go on: the model has the classes {had}, the annotation {wanted}.")
+        change_outputs(net, outputs, seed=len(wanted))
     return net
 
 

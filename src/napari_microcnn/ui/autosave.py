@@ -114,7 +114,7 @@ class Autosave(QWidget):
     def _strokes(self, layer: Labels, picture: Picture) -> Strokes:
         labels = layer.data[0] if layer.multiscale else layer.data
         saved = layer.source.path is not None or layer.source.sample is not None
-        return Strokes(self._number(layer, None), picture, labels, saved)
+        return Strokes(self._number(layer, None), picture, labels, saved, layers.for_validation(layer))
 
     def _number(self, layer: Layer, content: Any) -> int:
         """Return a number that is another one when the layer shows another image."""
@@ -173,6 +173,8 @@ class Autosave(QWidget):
             return
         apply()
         told = show_state(self._dock, found.state, alone)
+        if found.state.get("validation") is True:
+            self._dock.pairs.set_validation([pair[1] for pair in self._dock.pairs.pairs].index(labels), True)
         self._offers.pop(0)
         self._show()
         self.tick()

@@ -42,12 +42,25 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Strokes:
-    """An annotation in the viewer: its number, its image, its labels, and whether they were read from a file."""
+    """An annotation in the viewer.
+
+    Attributes
+    ----------
+    number : int
+    picture : Picture
+        Its image.
+    labels : array
+    saved : bool
+        Whether they were read from a file.
+    validation : bool
+        Whether its image only judges.
+    """
 
     number: int
     picture: Picture
     labels: Any
     saved: bool
+    validation: bool = False
 
 
 class Keeper:
@@ -94,7 +107,7 @@ class Keeper:
             Classes, settings and model, as JSON can hold them.
         """
         new = {_name(one) for one in strokes} - {_name(one) for one in self._strokes}
-        changed = state != self._state
+        changed = state != self._state or _marks(strokes) != _marks(self._strokes)
         self._strokes, self._state = strokes, state
         if changed:  # seldom, and then it matters
             self._tasks.put(self.look)
@@ -143,7 +156,7 @@ class Keeper:
         here = {_name(one) for one in strokes}
         gone = [kept for name, kept in self._recorders.items() if name not in here]
         for one, recorder in gone:
-            self._attempt(partial(recorder.look, one.labels, state))
+            self._attempt(partial(recorder.look, one.labels, _state_of(one, state)))
             del self._recorders[_name(one)]
         self._begin(strokes)
 
@@ -167,7 +180,7 @@ class Keeper:
 
     def _begin(self, strokes: tuple[Strokes, ...]) -> None:
         for one in strokes:
-            self._attempt(partial(self._recorder(one).look, one.labels, self._state))
+            self._attempt(partial(self._recorder(one).look, one.labels, _state_of(one, self._state)))
 
     def _attempt(self, task: Callable[[], object]) -> None:
         """Do something; what goes wrong is told once, and must not end the keeping."""
@@ -204,9 +217,18 @@ class Keeper:
                 self._on_found(picture.number, found)
 
     def _supersede(self, strokes: Strokes, found: Found) -> None:
-        self._recorder(strokes).look(strokes.labels, self._state, always=True)
+        self._recorder(strokes).look(strokes.labels, _state_of(strokes, self._state), always=True)
         sessions.put_away(found)
 
 
 def _name(strokes: Strokes) -> tuple[int, int]:
     return strokes.number, strokes.picture.number
+
+
+def _state_of(strokes: Strokes, state: Mapping[str, Any]) -> dict[str, Any]:
+    return {**state, "validation": strokes.validation}
+
+
+def _marks(strokes: tuple[Strokes, ...]) -> set[tuple[int, int]]:
+    """Return the annotations whose images only judge."""
+    return {_name(one) for one in strokes if one.validation}

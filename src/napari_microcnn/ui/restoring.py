@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from napari_microcnn.config import ClassInfo, TrainConfig
 from napari_microcnn.io.blocks import At, block_starts, region_of
 from napari_microcnn.io.sessions import Found
 from napari_microcnn.ui.models import read_model_file
+from napari_microcnn.ui.pairing import FilePair
 
 if TYPE_CHECKING:
     from napari_microcnn.ui.annotate import AnnotateDock
@@ -76,19 +77,21 @@ def _apply(labels: Labels, changes: list[tuple[At, Array, Array]]) -> None:
 
 
 def state_of(dock: AnnotateDock) -> dict[str, Any]:
-    """Return classes, settings and best model of a dock, as JSON can hold them."""
+    """Return classes, settings, best model and pairs of files of a dock, as JSON can hold them."""
     try:
         settings = dock.settings().model_dump(mode="json")
     except ValueError:  # a text that is half typed
         settings = {}
     model = dock.best_model
     classes = [info.model_dump(mode="json") for info in dock.classes.classes]
-    files = {"model": model.path if model else None, "training": dock.training_file}
-    return {"classes": classes, "settings": settings, **{name: path and str(path) for name, path in files.items()}}
+    models = {"model": model.path if model else None, "training": dock.training_file}
+    pairs = [[str(pair.image), str(pair.labels), pair.validation] for pair in dock.pairs.files]
+    names = {name: path and str(path) for name, path in models.items()}
+    return {"classes": classes, "settings": settings, **names, "pairs": pairs}
 
 
 def show_state(dock: AnnotateDock, state: Mapping[str, Any], alone: bool) -> list[str]:
-    """Bring back classes, settings and model; those that the user has chosen meanwhile stay.
+    """Bring back classes, settings, model and pairs of files; those that the user has chosen meanwhile stay.
 
     Parameters
     ----------
@@ -122,6 +125,22 @@ def _show_state(dock: AnnotateDock, state: Mapping[str, Any], alone: bool) -> It
             _show_settings(dock, settings)
     if dock.best_model is None:
         yield from _show_model(dock, state.get("model"), state.get("training"))
+    yield from _show_files(dock, state.get("pairs") or ())
+
+
+def _show_files(dock: AnnotateDock, kept: Sequence[Any]) -> Iterator[str]:
+    """Bring back the pairs of files that are still there."""
+    try:
+        pairs = [FilePair(Path(image), Path(labels), bool(marked)) for image, labels, marked in kept]
+    except (ValueError, TypeError):
+        yield "Their pairs of files cannot be read."
+        return
+    listed = {pair.image for pair in dock.pairs.files}
+    there = [pair for pair in pairs if pair.image.is_file() and pair.labels.is_file()]
+    if new := [pair for pair in there if pair.image not in listed]:
+        dock.pairs.add_files(new)
+    if lost := len(pairs) - len(there):
+        yield f"{lost} of their pairs of files are not there any more."
 
 
 def _show_model(dock: AnnotateDock, *files: str | None) -> Iterator[str]:
