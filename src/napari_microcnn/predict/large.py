@@ -214,7 +214,7 @@ def _create(
     if "begun" in scratch:  # but killed before it was complete
         shutil.rmtree(output, ignore_errors=True)
     elif output.exists():
-        raise ValueError(_there_already(output))
+        raise WriteError(_there_already(output))
     scratch.note("begun")
     create_multiscale(
         output,
@@ -245,7 +245,7 @@ def _scratch(
 ) -> Scratch:
     folder = unfinished_folder(output)
     if output.exists() and not folder.exists():
-        raise ValueError(_there_already(output))
+        raise WriteError(_there_already(output))
     if folder.exists() and not output.exists():  # deleted by the user, or never begun: nothing to go on with
         with telling(folder):
             shutil.rmtree(folder)
