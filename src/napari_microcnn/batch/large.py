@@ -13,13 +13,13 @@ import dask.array as da
 from napari_microcnn.config import SegmentConfig
 from napari_microcnn.device import give_back_memory, out_of_memory
 from napari_microcnn.events import Event, Finished, Notice, Progress
-from napari_microcnn.io.export import write_all
+from napari_microcnn.io.export import write_recorded
 from napari_microcnn.io.multiscale import SUFFIX
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.provenance import describe_calibration, file_sha256, provenance
 from napari_microcnn.io.results import check_replaceable
 from napari_microcnn.io.scripts import segment_command
-from napari_microcnn.io.write import write_json_to, write_table_to
+from napari_microcnn.io.write import write_table_to
 from napari_microcnn.measure.objects import Table, measure_objects
 from napari_microcnn.measure.summary import summarise
 from napari_microcnn.micrograph import Micrograph
@@ -89,8 +89,7 @@ def segment_large_file(
     writers: dict[str, Any] = {} if table is None else {f"{stem}.csv": partial(write_table_to, columns=table)}
     hashes = {f"{output.name}/zarr.json": file_sha256(output / "zarr.json")}
     record = told | {"files": [output.name, *writers], "sha256": hashes}
-    writers[f"{stem}.json"] = partial(write_json_to, content=record)
-    written = write_all(folder, writers)
+    written = write_recorded(folder, writers, f"{stem}.json", record)
     forget_work(output)
     return [output, *written]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from napari_microcnn.io.export import write_all
+from napari_microcnn.io.export import write_recorded
 from napari_microcnn.io.page import page_of
 from napari_microcnn.io.page_parts import spoken
 from napari_microcnn.io.pairs import stem_of
 from napari_microcnn.io.results import check_replaceable, read_record
-from napari_microcnn.io.write import write_json_to, write_table_to
+from napari_microcnn.io.write import write_table_to
 
 BATCH = "batch"
 """Stem of the files that tell about all images."""
@@ -65,14 +65,11 @@ def write_batch(folder: Path, files: Sequence[Path], failed: Mapping[Path, str])
     }
     told["overall"] = overall = _overall([record.get("results", {}) for record in done])
     page = _page(columns, records, overall)
-    return write_all(
-        folder,
-        {
-            f"{BATCH}.csv": lambda file: write_table_to(file, columns),
-            f"{BATCH}.html": lambda file: file.write_text(page, encoding="utf-8"),
-            f"{BATCH}.json": lambda file: write_json_to(file, told),
-        },
-    )
+    writers: dict[str, Callable[[Path], object]] = {
+        f"{BATCH}.csv": lambda file: write_table_to(file, columns),
+        f"{BATCH}.html": lambda file: file.write_text(page, encoding="utf-8"),
+    }
+    return write_recorded(folder, writers, f"{BATCH}.json", told)
 
 
 def _columns(records: Mapping[Path, Mapping[str, Any]], failed: Mapping[Path, str]) -> dict[str, list[Any]]:

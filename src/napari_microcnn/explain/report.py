@@ -17,15 +17,15 @@ from napari_microcnn.explain.receptive import field_warnings
 from napari_microcnn.explain.sight import Sight
 from napari_microcnn.explain.translation import Translation
 from napari_microcnn.io.atomic import make_folder
-from napari_microcnn.io.export import write_all
+from napari_microcnn.io.export import write_recorded
 from napari_microcnn.io.provenance import describe_calibration, provenance
-from napari_microcnn.io.results import is_record
-from napari_microcnn.io.write import write_image_to, write_json_to
+from napari_microcnn.io.results import check_ours
+from napari_microcnn.io.write import write_image_to
 from napari_microcnn.micrograph import Calibration, Micrograph, Pixels
 from napari_microcnn.models import Classifier, Model
 from napari_microcnn.nets import layers
 
-_ENDINGS = ("_heat.tif", "_heat.png", "_heat.json")
+_ENDINGS = ("_heat.tif", "_heat.png")
 _COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32)
 """From cold to hot, as even to the eye as matplotlib's inferno, whose fifths these are."""
 
@@ -62,27 +62,20 @@ def write_explanation(
     record = provenance(micrograph=micrograph, model=model.info(), settings=found.config.model_dump(), command=command)
     record |= {"explanation": dict(told), "pixel_size": describe_calibration(micrograph.calibration)}
     size = micrograph.calibration
-    return write_all(
-        make_folder(folder),
-        {
-            f"{stem}_heat.tif": partial(
-                write_image_to, pixels=heat, axes="YX", calibration=size, format="ome-tiff", name=f"{stem} heat"
-            ),
-            f"{stem}_heat.png": partial(
-                write_image_to, pixels=overlaid(micrograph.pixels, heat), axes="YXC", calibration=None, format="png"
-            ),
-            f"{stem}_heat.json": partial(write_json_to, content=record),
-        },
-    )
+    writers = {
+        f"{stem}_heat.tif": partial(
+            write_image_to, pixels=heat, axes="YX", calibration=size, format="ome-tiff", name=f"{stem} heat"
+        ),
+        f"{stem}_heat.png": partial(
+            write_image_to, pixels=overlaid(micrograph.pixels, heat), axes="YXC", calibration=None, format="png"
+        ),
+    }
+    return write_recorded(make_folder(folder), writers, f"{stem}_heat.json", record)
 
 
 def check_replaceable(folder: Path, stem: str) -> None:
     """Raise ValueError if results would replace files that are somebody else's; earlier results may be replaced."""
-    if is_record(folder / f"{stem}_heat.json"):
-        return
-    for path in (folder / f"{stem}{ending}" for ending in _ENDINGS):
-        if path.exists():
-            raise ValueError(f"{path} is no result of an earlier run and would be replaced; choose another folder.")
+    check_ours(folder, f"{stem}_heat.json", [f"{stem}{ending}" for ending in _ENDINGS])
 
 
 def overlaid(pixels: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> NDArray[np.uint8]:

@@ -28,6 +28,9 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
+LONGEST_NAME = 150
+"""Characters of a name that that of its unfinished file begins with."""
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -59,7 +62,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     # A link stays a link: what it points to is replaced.
     final = Path(os.path.realpath(path))
-    unfinished = final.with_name(f".{final.name[:150]}.{secrets.token_hex(4)}.part")
+    unfinished = final.with_name(f".{final.name[:LONGEST_NAME]}.{secrets.token_hex(4)}.part")
     with telling(path):
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -82,7 +85,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         A folder beside it, not there as yet.
     """
     final = Path(os.path.realpath(path))
-    unfinished = final.with_name(f".{final.name[:150]}.{secrets.token_hex(4)}.part")
+    unfinished = final.with_name(f".{final.name[:LONGEST_NAME]}.{secrets.token_hex(4)}.part")
     before = unfinished.with_suffix(".before")
     with telling(path):
         if final.exists() and not final.is_dir():

@@ -131,12 +131,10 @@ def export_segmentation(
     )
     if micrograph is not None:
         _keep_input(micrograph, Path(folder), writers)
-    record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers), "sha256": {}}
-    writers = {name: partial(_write_hashed, write, name, record["sha256"]) for name, write in writers.items()}
-    writers[f"{stem}.json"] = partial(write_json_to, content=record)
+    record = {**provenance, "pixel_size": describe_calibration(calibration), "files": sorted(writers)}
     if (warning := format_warning(format, calibration, stem)) is not None:
         _LOG.warning(warning)
-    return write_all(make_folder(folder), writers)
+    return write_recorded(make_folder(folder), writers, f"{stem}.json", record)
 
 
 def format_warning(format: Format, calibration: Calibration | None, stem: str = "STEM") -> str | None:  # noqa: A002
@@ -156,6 +154,18 @@ def write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> 
             with telling(final):
                 write(file)
     return paths
+
+
+def write_recorded(
+    folder: Path, writers: Mapping[str, Callable[[Path], object]], name: str, record: Mapping[str, Any]
+) -> list[Path]:
+    """Do as `write_all`, and last write a record as JSON, with the SHA-256 of every file.
+
+    By the record, even one that a killed run left unfinished, `results.check_replaceable` tells that they are ours.
+    """
+    hashes = dict(record.get("sha256", {}))
+    hashed = {file: partial(_write_hashed, write, file, hashes) for file, write in writers.items()}
+    return write_all(folder, {**hashed, name: partial(write_json_to, content={**record, "sha256": hashes})})
 
 
 def _keep_input(micrograph: Micrograph, folder: Path, names: Iterable[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
+from napari_microcnn.io.atomic import LONGEST_NAME
 from napari_microcnn.io.provenance import file_sha256
 from napari_microcnn.io.write import plain
 
@@ -28,15 +30,26 @@ def check_replaceable(folder: Path, stem: str) -> None:
     zarr = folder / f"{stem}.ome.zarr"
     if zarr.exists() and not _is_our_zarr(zarr):
         raise ValueError(_NOT_OURS.format(zarr))
-    if is_record(folder / f"{stem}.json"):
-        return
     images = [f"{stem}_{kind}{suffix}" for kind in RESULTS for suffix in _IMAGES]
     others = [
         f"{stem}{ending}" for ending in (".csv", ".html", ".pdf", ".parquet", "_rois.zip", "_coco.json", ".geojson")
     ]
-    names = [f"{stem}.json", *others, *images]
-    for path in (folder / name for name in names):
-        if path.exists():
+    check_ours(folder, f"{stem}.json", [*others, *images])
+
+
+def check_ours(folder: Path, record: str, names: Iterable[str]) -> None:
+    """Raise ValueError if there is one of these files that no record of ours tells of.
+
+    A run that is killed while its files appear has left the record of them unfinished.
+    """
+    if is_record(folder / record):
+        return
+    promised: dict[str, str] = {}
+    for path in folder.glob(f".{escape(record[:LONGEST_NAME])}.*.part"):
+        promised |= read_record(path).get("sha256") or {}
+    for name in (record, *names):
+        path = folder / name
+        if path.exists() and (name not in promised or file_sha256(path) != promised[name]):
             raise ValueError(_NOT_OURS.format(path))
 
 
