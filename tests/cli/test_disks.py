@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch._dynamo  # noqa: F401 - the first training imports it, which must not be while files are limited
 
 from napari_microcnn.cli import main
 from napari_microcnn.io.read import read_micrograph
