@@ -162,6 +162,20 @@ def test_classes_wait_until_two_of_them_are_annotated() -> None:
     assert answer(teaching.model)[1:].tolist() == [2, 3]
 
 
+@pytest.mark.parametrize(("focus", "change", "about"), [(2, (DARK, GREY), 3), (None, (DARK, BRIGHT, GREY), 2)])
+def test_a_preset_stays_about_the_same_class_while_it_is_there(
+    focus: int | None, change: tuple[ClassInfo, ...], about: int
+) -> None:
+    classes = (DARK, BRIGHT, GREY) if focus else (DARK, BRIGHT)
+    told = {(1, 2): [ClassesChanged(change)]}
+    teaching = Teaching(
+        [annotated(*(info.id for info in classes))], classes, told, epochs=2, preset="thin", focus=focus
+    )
+    assert teaching.model.classes == change
+    assert teaching.model.objects is not None
+    assert teaching.model.objects.class_id == about
+
+
 def test_models_told_earlier_keep_their_classes() -> None:
     teaching = Teaching([annotated(1, 2)], (DARK, BRIGHT), {(3, 1): [ClassesChanged((DARK, BRIGHT, GREY))]})
     models = [epoch.model for epoch in teaching.only(EpochDone) if epoch.model is not None]

@@ -22,6 +22,8 @@ def test_the_class_follows_the_list_of_classes(open_dock: Callable[[str], Any]) 
     dock.preset.set_value("boundaries")
     assert dock.settings().focus is None
     assert "class 2" in dock.preset.focus.currentText()
+    dock.classes.add()  # no reason to be about another one
+    assert "class 2" in dock.preset.focus.currentText()
     dock.classes.rename(0, "grain boundary")
     assert "grain boundary" in dock.preset.focus.currentText()
     dock.preset.set_value("boundaries", 2)

@@ -28,7 +28,9 @@ _NAMED = {
 }
 
 
-def focus_of(preset: Preset, classes: Sequence[ClassInfo], focus: int | None = None) -> ClassInfo | None:
+def focus_of(
+    preset: Preset, classes: Sequence[ClassInfo], focus: int | None = None, before: int | None = None
+) -> ClassInfo | None:
     """Return the class that a preset is about; None for phases, which are all alike.
 
     Parameters
@@ -37,6 +39,8 @@ def focus_of(preset: Preset, classes: Sequence[ClassInfo], focus: int | None = N
     classes : sequence of ClassInfo
     focus : int, optional
         Its id. Without one it is the first class with a fitting name, or else the last class.
+    before : int, optional
+        Id of the class that it was about until now: that stays where no name fits.
 
     Raises
     ------
@@ -54,7 +58,8 @@ def focus_of(preset: Preset, classes: Sequence[ClassInfo], focus: int | None = N
             )
         return found
     words = _NAMED[preset]
-    return next((info for info in classes if any(word in info.name.lower() for word in words)), classes[-1])
+    kept = next((info for info in classes if info.id == before), classes[-1])
+    return next((info for info in classes if any(word in info.name.lower() for word in words)), kept)
 
 
 class UNetConfig(Settings):

@@ -24,7 +24,7 @@ from napari_microcnn.nets import UNet
 from napari_microcnn.train.loop import Batches, Lesson
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, class_shares
-from napari_microcnn.train.presets import recipe_of
+from napari_microcnn.train.presets import Recipe, recipe_of
 from napari_microcnn.train.prevalence import FACTORS, Prevalence
 from napari_microcnn.train.processes import averaged
 from napari_microcnn.train.validation import Validator
@@ -63,13 +63,14 @@ class Teacher:
     ) -> None:
         self._data, self._config, self._objects = data, config, objects
         self._patch, self._side, self._rng, self._device = patch, side, rng, device
+        self._focus: int | None = None
         self.origin = _held_out(data)
         self._overviews: list[tuple[NDArray[Any], NDArray[np.float32]]] = []
 
     def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
         """Return what is learnt from, with the loss and the judgement that belong to it."""
         config, device = self._config, self._device
-        recipe = recipe_of(config, classes)
+        recipe = self._recipe(classes)
         tried = recipe.overview and all(
             worth_an_overview(source.targets.shape, self._patch) for source in prepared.everything
         )
@@ -126,6 +127,15 @@ class Teacher:
             snapshot=partial(_set_right, snapshot, prevalence),
             ready=prevalence.set_right,
         )
+
+    def _recipe(self, classes: Sequence[ClassInfo]) -> Recipe:
+        """Return the recipe; it stays about the same class while others come and go, as long as that is there."""
+        config = self._config
+        if self._focus is not None and config.focus not in {info.id for info in classes}:
+            config = config.model_copy(update={"focus": None})
+        recipe = recipe_of(config, classes, self._focus)
+        self._focus = recipe.objects.class_id if recipe.objects else None
+        return recipe
 
     def _reduced(self, source: Source) -> Source:
         """Return the overview of a source; its pixels are reduced once as long as they are the same."""

@@ -48,15 +48,15 @@ _SHARE = 0.5
 """Part of the patches that lie around a rare class."""
 
 
-def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo]) -> Recipe:
-    """Return what the preset of a training means for its classes.
+def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo], before: int | None = None) -> Recipe:
+    """Return what the preset of a training means for its classes; `before` as for `focus_of`.
 
     Raises
     ------
     ValueError
         If the class that it should be about does not exist.
     """
-    focus = focus_of(config.preset, classes, config.focus)
+    focus = focus_of(config.preset, classes, config.focus, before)
     if focus is None:
         return Recipe()
     kind: Literal["grains", "particles"] = "grains" if config.preset == "boundaries" else "particles"

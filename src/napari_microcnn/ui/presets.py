@@ -33,6 +33,7 @@ class PresetChoice(QWidget):
     def __init__(self, dock: AnnotateDock) -> None:
         super().__init__()
         self._classes = dock.classes
+        self._found: int | None = None
         self.menu = QComboBox()
         for preset, title in _TITLES.items():
             self.menu.addItem(title, preset)
@@ -66,7 +67,8 @@ class PresetChoice(QWidget):
     def _show(self) -> None:
         self.line.setText(PRESETS[self.preset])
         chosen, classes = self.focus.currentData(), self._classes.classes
-        found = focus_of(self.preset, classes)
+        found = focus_of(self.preset, classes, before=self._found)
+        self._found = found.id if found else None
         self.focus.clear()
         self.focus.addItem(f"by its name: {found.name}" if found else "", None)
         for info in classes:
