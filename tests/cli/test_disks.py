@@ -39,7 +39,9 @@ class LimitedDisk:
         if options.endswith("k"):
             _limit(int(options.removeprefix("size=").removesuffix("k")) << 6)  # of each file, one of many on a disk
             elsewhere = tempfile.mkdtemp  # is on another disk
-            self._patches.setattr(tempfile, "mkdtemp", lambda **words: (_limit(None), elsewhere(**words))[1])
+            self._patches.setattr(
+                tempfile, "mkdtemp", lambda *places, **words: (_limit(None), elsewhere(*places, **words))[1]
+            )
         elif options == "ro":
             self._place.chmod(0o555)
             if os.access(self._place, os.W_OK):  # as for an administrator, who may do all

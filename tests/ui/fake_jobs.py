@@ -109,12 +109,19 @@ def with_little_room(size: int, job: Callable[..., Iterator[Event]], **words: An
     import resource
     import tempfile
 
+    import torch._dynamo  # noqa: F401 - the first training imports it, which must not be while files are limited
+
     def limit(most: int | None) -> None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
 
+    def other_disk(suffix: str | None = None, prefix: str | None = None, dir: str | None = None) -> str:  # noqa: A002
+        if (prefix or "").startswith("napari-microcnn"):  # libraries make such folders too
+            limit(None)
+        return elsewhere(suffix, prefix, dir)
+
     elsewhere = tempfile.mkdtemp
-    tempfile.mkdtemp = lambda **options: (limit(None), elsewhere(**options))[1]  # type: ignore[assignment]
+    tempfile.mkdtemp = other_disk  # type: ignore[assignment]
     limit(size)
     try:
         yield from job(**words)

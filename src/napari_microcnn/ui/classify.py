@@ -243,7 +243,7 @@ class ClassifyDock(Dock):
             )
         layer.visible = True
         self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
-        self.viewer.fit_to_view(layers=[layer])
+        layers.look_at(self.viewer, layer)
         self.say(self.gallery.told.text())
 
     # Files

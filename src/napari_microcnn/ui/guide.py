@@ -254,7 +254,7 @@ class _Maps:
             frame = self._show_frame(place)
         for axis, index in enumerate(self.plane, start=self._viewer.dims.ndim - len(self.plane) - 2):
             self._viewer.dims.set_current_step(axis, index)
-        self._viewer.fit_to_view(layers=[frame], margin=_AROUND)
+        layers.look_at(self._viewer, frame, _AROUND)
 
     def _show_prediction(self) -> None:
         shown = layers.find(self._viewer, PREVIEW, self._name, Labels)

@@ -129,7 +129,7 @@ class RunningJob(QObject):
         if self.running and not self.stopping:
             self.stopping = True
             self._process.ask(serve.STOP)
-            QTimer.singleShot(int(WAITING * 1000), partial(self._lose_patience, self._process.computed))
+            self._wait_for(self._process)
             QTimer.singleShot(int(PATIENCE * 1000), self._insist)
 
     def abandon(self) -> None:
@@ -139,10 +139,17 @@ class RunningJob(QObject):
             self._end_process()
             self._forget()
 
+    def _wait_for(self, process: Process) -> None:
+        QTimer.singleShot(int(WAITING * 1000), partial(self._lose_patience, process.computed))
+
     def _lose_patience(self, computed: float) -> None:
-        """End the job if it has not computed since."""
-        if self.running and self._process is not None and self._process.computed - computed < _BUSY * WAITING:
+        """End the job if it has not computed since, or else look again."""
+        if not self.running or self._process is None:
+            return
+        if self._process.computed - computed < _BUSY * WAITING:
             self._insist()
+        else:
+            self._wait_for(self._process)
 
     def _insist(self) -> None:
         if self.running:

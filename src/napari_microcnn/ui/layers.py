@@ -143,6 +143,22 @@ def in_view(image: Image) -> tuple[slice, slice]:
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
+def look_at(viewer: ViewerModel, layer: Layer, margin: float = 0.05) -> None:
+    """Move the view to a layer; napari before 0.9.2 can only fit all of them.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    layer : Layer
+    margin : float
+        Share of the canvas that is left around it.
+    """
+    low, high = np.asarray(layer.extent.world)[:, -2:]
+    camera = viewer.scene.camera
+    camera.center = (*camera.center[:-2], *((low + high) / 2))
+    camera.zoom = (1 - margin) * float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-12)))
+
+
 @contextmanager
 def keeping_active(viewer: ViewerModel) -> Iterator[None]:
     """Let the active layer stay the active one: a new layer would take the brush away."""
