@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ from napari_microcnn.io.lazy import TiffPixels
 from napari_microcnn.io.multiscale import open_multiscale
 from napari_microcnn.io.read import read_micrograph
 from napari_microcnn.predict import large
+
+
+@pytest.fixture(autouse=True)
+def _hears_ctrl_c() -> Iterator[None]:
+    """Shells have what they start in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there it can be seen that a file is being read")
