@@ -133,6 +133,8 @@ def test_whoever_paints_only_in_the_databar_means_it() -> None:
     annotation[180:185, 20:60], annotation[185:190, 20:60] = 1, 2
     data = growing(Annotated(with_databar()[1], annotation), margin=4)
     assert counts(data.prepared())[2] == [400]
+    data.add(Annotated(with_databar()[1], annotation))
+    assert counts(data.prepared())[2] == [400, 400]
 
 
 def test_fewer_than_two_classes_are_told() -> None:

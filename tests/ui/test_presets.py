@@ -22,8 +22,6 @@ def test_the_class_follows_the_list_of_classes(open_dock: Callable[[str], Any]) 
     dock.preset.set_value("boundaries")
     assert dock.settings().focus is None
     assert "class 2" in dock.preset.focus.currentText()
-    dock.classes.add()  # no reason to be about another one
-    assert "class 2" in dock.preset.focus.currentText()
     dock.classes.rename(0, "grain boundary")
     assert "grain boundary" in dock.preset.focus.currentText()
     dock.preset.set_value("boundaries", 2)
@@ -31,3 +29,11 @@ def test_the_class_follows_the_list_of_classes(open_dock: Callable[[str], Any]) 
     assert dock.settings().focus == 2
     dock.preset.set_value("phases")
     assert dock.settings().focus is None
+
+
+def test_a_class_that_is_added_is_not_what_the_preset_is_about(open_dock: Callable[[str], Any]) -> None:
+    dock: AnnotateDock = open_dock("Annotate & train")
+    dock.preset.set_value("thin")
+    dock.classes.add()
+    assert dock.preset.focus.currentText() == "class 2"
+    assert dock.settings().focus == 2

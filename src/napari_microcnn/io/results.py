@@ -46,7 +46,8 @@ def check_ours(folder: Path, record: str, names: Iterable[str]) -> None:
         return
     promised: dict[str, str] = {}
     for path in folder.glob(f".{escape(record[:LONGEST_NAME])}.*.part"):
-        promised |= read_record(path).get("sha256") or {}
+        hashes = read_record(path).get("sha256")
+        promised |= hashes if isinstance(hashes, dict) else {}
     for name in (record, *names):
         path = folder / name
         if path.exists() and (name not in promised or file_sha256(path) != promised[name]):

@@ -41,19 +41,29 @@ class _Page:
 
     def read(self, region: tuple[slice, slice], ids: Sequence[int]) -> NDArray[np.uint8]:
         """Return the class indices in a region; other values are not annotated, and where the microscope wrote."""
+        return self._hide(self.indices(region, ids), region)
+
+    def indices(self, region: tuple[slice, slice], ids: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the class indices in a region, whatever the microscope wrote there."""
         annotation = self.annotation[region]
         targets = np.full(annotation.shape, IGNORE, np.uint8)
         for index, number in enumerate(ids):
             targets[annotation == number] = index
-        if self._overlays is not None:
-            targets[self._overlays.mask()[region]] = IGNORE
         return targets
 
-    def trust(self, ids: Sequence[int]) -> None:
-        """Take what seems to be a databar for material where nothing else is annotated."""
-        if self._overlays is not None and not (self.read(_ALL, ids) != IGNORE).any():
-            self._overlays = None
+    def take(self, targets: NDArray[np.uint8]) -> None:
+        """Take over class indices of the whole image; a databar in which alone something is annotated is material."""
+        self.targets = self._hide(targets.copy(), _ALL)
+        if self._overlays is not None and not (self.targets != IGNORE).any():
+            self.targets, self._overlays = targets, None
             self.limits = intensity_limits(self.data.image)
+
+    def _hide(self, targets: NDArray[np.uint8], region: tuple[slice, slice]) -> NDArray[np.uint8]:
+        top, left = (part.start or 0 for part in region)
+        for box in self._overlays.boxes if self._overlays is not None else ():
+            rows = slice(max(0, box.top - top), max(0, box.bottom - top))
+            targets[rows, max(0, box.left - left) : max(0, box.right - left)] = IGNORE
+        return targets
 
     def hold_out(self, region: tuple[slice, slice], fresh: NDArray[np.uint8], k: int, rng: np.random.Generator) -> None:
         """Hold out a part of what is new in a region, never the whole of it."""
@@ -112,14 +122,14 @@ class GrowingData:
         margin: int,
         rng: np.random.Generator,
     ) -> None:
-        check(data, classes, dense)
+        targets = check(data, classes, dense)
         self._dense, self._margin, self._rng = dense, margin, rng
         self._classes = tuple(classes)
         self.images = list(data)
         self._pages = [_Page(one) for one in data]
         self.notices: list[str] = []
-        for page in self._pages:
-            self._read(page)
+        for page, known in zip(self._pages, targets, strict=True):
+            self._read(page, known)
         if dense and self._splits:
             self._hold_out_images()
         if self._splits:
@@ -175,7 +185,7 @@ class GrowingData:
                 f"{data.name}: all training images need the same number of channels; this one has {data.channels}, "
                 f"the others have {self._pages[0].data.channels}."
             )
-        self._read(page)
+        self._read(page, page.indices(_ALL, self._ids))
         if self._splits:
             self._hold_out(page)
 
@@ -237,9 +247,8 @@ class GrowingData:
         """Whether part of the annotation of every image is held out: not where whole images are."""
         return not any(page.whole for page in self._pages)
 
-    def _read(self, page: _Page) -> None:
-        page.trust(self._ids)
-        page.targets = page.read(_ALL, self._ids)
+    def _read(self, page: _Page, targets: NDArray[np.uint8]) -> None:
+        page.take(targets)
         if not (page.targets != IGNORE).any():
             return
         source, _ = page.source(self._margin)

@@ -51,8 +51,8 @@ def named(classes: Sequence[ClassInfo]) -> str:
     return " and ".join(repr(info.name) for info in classes)
 
 
-def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) -> None:
-    """Check that there is something to learn from: two annotated classes are enough.
+def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) -> list[NDArray[np.uint8]]:
+    """Return the targets of every image; two annotated classes are enough.
 
     Raises
     ------
@@ -76,6 +76,7 @@ def check(data: Sequence[Annotated], classes: Sequence[ClassInfo], dense: bool) 
         raise ValueError("Nothing is annotated; paint a few strokes of every class into the annotation.")
     if np.count_nonzero(counts) < 2:
         _check_present(counts, classes)
+    return targets
 
 
 def _check_present(counts: NDArray[np.int64], classes: Sequence[ClassInfo]) -> None:

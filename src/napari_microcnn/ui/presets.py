@@ -46,7 +46,7 @@ class PresetChoice(QWidget):
         self._form.addRow("Preset", self.menu)
         self._form.addRow(self.line)
         self._form.addRow("Class", self.focus)
-        self.menu.currentIndexChanged.connect(lambda _: self._show())
+        self.menu.currentIndexChanged.connect(self._change_preset)
         self._classes.changed.connect(self._show)
         self._show()
 
@@ -64,11 +64,18 @@ class PresetChoice(QWidget):
         """Return the settings `preset` and `focus` of a training."""
         return {"preset": self.preset, "focus": self.focus.currentData() if self.preset != "phases" else None}
 
+    def _change_preset(self) -> None:
+        self._found = None
+        self._show()
+
     def _show(self) -> None:
         self.line.setText(PRESETS[self.preset])
         chosen, classes = self.focus.currentData(), self._classes.classes
-        found = focus_of(self.preset, classes, before=self._found)
-        self._found = found.id if found else None
+        found = focus_of(self.preset, classes)
+        kept = focus_of(self.preset, classes, before=self._found)
+        if chosen is None and kept is not found and kept is not None:  # a class was added: no reason to be about that
+            chosen = kept.id
+        self._found = kept.id if kept else None
         self.focus.clear()
         self.focus.addItem(f"by its name: {found.name}" if found else "", None)
         for info in classes:
