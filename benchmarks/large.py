@@ -7,16 +7,17 @@ others.
 from __future__ import annotations
 
 import json
-import math
 import resource
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,13 @@ from benchmarks.common import Table
 IMAGES = ("4096", "4096-uint16", "4096-zarr", "8192", "15000", "16384", "30000", "1000x256")
 """Sides, or frames of a stack and their side; a TIFF file of uint8 or uint16, or an OME-Zarr of uint8."""
 
-ROUNDS = 2
+TURN, SHORTEST = 40.0, 6.0
+"""Seconds of a turn of the largest image, and least of any; others have theirs by their pixels."""
 
 _PERIOD, _TILE, _CHUNK = 2048, 256, 1024
 _BYTES = 9
 """Disk space per pixel for the result and the work on it."""
+_WORDS = (sys.executable, "-m", "benchmarks.large")
 _TYPES = {"": "uint8", "uint16": "uint16", "zarr": "uint8"}
 
 
@@ -41,46 +44,110 @@ def run(images: Sequence[str] = IMAGES) -> Table:
     table = Table(
         "Images larger than the memory, model grain-boundaries, TIFF (of uint8 unless said otherwise) or OME-Zarr to "
         "OME-Zarr with grains and their numbers",
-        ("image", "grains", "peak memory (MB)", "CPU s / MP", "wall s / MP", "s / MP for the tiles"),
+        ("image", "runs", "grains", "peak memory (MB)", "CPU s / MP", "wall s / MP", "s / MP for the tiles"),
         note="Bar: peak memory below 1,200 MB and within 10 % between 15,000 and 30,000; time per million pixels "
         "constant within 10 %. Peak memory is the largest resident set of the process, Python and torch included. "
-        f"Plain images are segmented {ROUNDS} times, all of them before any again, for single runs of the same image "
-        "differ by 8 %: the shortest times count, and the largest memory.",
+        "Plain images are segmented by turns of some seconds, the smaller ones again and again as long as the largest "
+        "takes: the same run on the same machine takes a fifth longer a few minutes later, and so all have their share "
+        "of every minute. Times are means, without those in which it was not their turn.",
     )
-    found: dict[str, list[list[float]]] = {image: [] for image in images}
-    for number in range(ROUNDS):
+    with TemporaryDirectory() as folder:
+        there = [image for image in images if _fits(image, folder)]
+        found = take_turns([_Runner(image, Path(folder, image)) for image in there if image.isdigit()])
         for image in images:
-            if (image.isdigit() or number == 0) and (numbers := _measured(image)):
-                found[image].append(numbers)
-    for image, runs in found.items():
-        if not runs:
+            if image in there and image not in found:
+                found |= take_turns([_Runner(image, Path(folder, image))])
+    for image in images:
+        if image in found:
+            grains, memory, *times = zip(*found[image], strict=True)
+            table.add(image, len(memory), f"{grains[0]:,.0f}", f"{max(memory):.0f}", *map(fmean, times))
+        else:
             table.add(image, "skipped: too little disk")
-            continue
-        grains, memory, *times = zip(*runs, strict=True)
-        shortest = (f"{min(time):.3f}" for time in times)
-        table.add(image, f"{grains[0]:,.0f}", f"{max(memory):.0f}", *shortest)
     _declare(table)
     return table
 
 
-def _measured(image: str) -> list[float]:
-    """Return grains, memory and times of one run in a process of its own; nothing where the disk is too small."""
+def _fits(image: str, folder: str) -> bool:
+    """Return whether the disk has room for an image and its result, and twice as much for others."""
     frames, side, kind = _parsed(image)
     needed = (_BYTES + np.dtype(_TYPES[kind]).itemsize) * frames * side**2
-    with tempfile.TemporaryDirectory() as folder:
-        if shutil.disk_usage(folder).free < needed:
-            return []
-        for what in ("picture", "segment"):
-            words = [sys.executable, "-m", "benchmarks.large", what, image, folder]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-    return [float(number) for number in json.loads(done.stdout.splitlines()[-1])]
+    return shutil.disk_usage(folder).free > 3 * needed
+
+
+class _Runner:
+    """Segments an image in child processes, one after the other, that work only when it is their turn."""
+
+    def __init__(self, image: str, folder: Path) -> None:
+        self.image, self._folder = image, folder
+        frames, side, _ = _parsed(image)
+        self.pixels = frames * side**2
+        self.runs: list[list[float]] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._turns: list[tuple[float, float]] = []
+        folder.mkdir()
+        subprocess.run([*_WORDS, "picture", image, folder], check=True)
+
+    def work(self, seconds: float | None) -> None:
+        """Go on for some seconds, or until a run is over."""
+        begin = time.monotonic()
+        if self._process is None:
+            self._clear()
+            words = [*_WORDS, "segment", self.image, str(self._folder)]
+            self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        else:
+            self._process.send_signal(signal.SIGCONT)
+        try:
+            told, _ = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGSTOP)
+            self._turns.append((begin, time.monotonic()))
+            return
+        self._turns.append((begin, time.monotonic()))
+        if self._process.returncode:
+            raise RuntimeError(f"Segmenting {self.image} failed.")
+        self._note(json.loads(told.splitlines()[-1]))
+
+    def _note(self, told: dict[str, float]) -> None:
+        """Keep the numbers of a run, times per million pixels."""
+        wall, tiles = (
+            sum(max(0.0, min(end, told[name]) - max(begin, told["began"])) for begin, end in self._turns)
+            for name in ("ended", "tiled")
+        )
+        times = (one / self.pixels * 1e6 for one in (told["cpu"], wall, tiles))
+        self.runs.append([told["grains"], told["memory"], *times])
+        self._process, self._turns = None, []
+
+    def _clear(self) -> None:
+        for name in ("result.ome.zarr", ".result.ome.zarr.unfinished"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def close(self) -> None:
+        """End what is under way, and make room."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        shutil.rmtree(self._folder)
+
+
+def take_turns(runners: Sequence[_Runner]) -> dict[str, list[list[float]]]:
+    """Let all work by turns until each has ended a run; returns the numbers of all runs that were ended."""
+    largest = max((runner.pixels for runner in runners), default=1)
+    try:
+        while not all(runner.runs for runner in runners):
+            for runner in runners:
+                turn = max(SHORTEST, TURN * runner.pixels / largest)
+                runner.work(turn if len(runners) > 1 else None)
+    finally:
+        for runner in runners:
+            runner.close()
+    return {runner.image: runner.runs for runner in runners}
 
 
 def _declare(table: Table) -> None:
     """Declare the bars of what was measured: memory, and time by the clock."""
-    found = {row[0]: row for row in table.rows if row[2]}
-    memory = {image: float(row[2]) for image, row in found.items()}
-    times = [float(row[4]) for image, row in found.items() if image.isdigit()]
+    found = {row[0]: row for row in table.rows if row[3]}
+    memory = {image: float(row[3]) for image, row in found.items()}
+    times = [float(row[5]) for image, row in found.items() if image.isdigit()]
     for image, peak in memory.items():
         table.at_most(f"{image}: peak memory (MB)", peak, 1200)
     if {"15000", "30000"} <= set(memory):
@@ -128,7 +195,7 @@ def write_picture(folder: Path, side: int, frames: int = 1, kind: str = "") -> N
     tifffile.imwrite(folder / "large.tif", tiles, shape=shape, dtype=motif.dtype, tile=(_TILE, _TILE), bigtiff=True)
 
 
-def _segment(folder: Path) -> list[float]:
+def _segment(folder: Path) -> dict[str, float]:
     from napari_microcnn.config import SegmentConfig
     from napari_microcnn.events import Finished, TileDone
     from napari_microcnn.models import load_model
@@ -137,18 +204,16 @@ def _segment(folder: Path) -> list[float]:
     model = load_model("grain-boundaries")
     config = SegmentConfig(magnification=1.0, device="cpu")
     predict_plane(model, np.zeros((512, 512), np.uint8), config)  # the first calls choose how to compute
-    start, tiles, grains, pixels = time.perf_counter(), 0.0, 0, 1
+    began, before = time.monotonic(), time.process_time()
+    tiled, grains = began, 0
     for event in segment_large(next(folder.glob("large.*")), model, config, folder / "result.ome.zarr"):
         if isinstance(event, TileDone):
-            tiles = time.perf_counter() - start
+            tiled = time.monotonic()
         elif isinstance(event, Finished):
-            found = event.result
-            pixels = math.prod(found.micrograph.stack_shape + found.micrograph.plane_shape)
-            grains = len((found.objects or {"label": ()})["label"])
-    wall = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = (used.ru_utime + used.ru_stime, wall, tiles)
-    return [grains, used.ru_maxrss / 1e3 * 1.024, *(one / pixels * 1e6 for one in seconds)]
+            grains = len((event.result.objects or {"label": ()})["label"])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024
+    cpu = time.process_time() - before
+    return {"grains": grains, "memory": memory, "cpu": cpu, "began": began, "tiled": tiled, "ended": time.monotonic()}
 
 
 if __name__ == "__main__":

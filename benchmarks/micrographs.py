@@ -58,6 +58,11 @@ class Fold:
     classes: int
     file: str
 
+    @property
+    def folder(self) -> str:
+        """Name of the set."""
+        return self.name.rpartition(" ")[0]
+
 
 def folds() -> Iterator[Fold]:
     """Yield as many folds per set as MICROCNN_FOLDS says, one without."""

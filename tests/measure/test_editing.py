@@ -90,6 +90,14 @@ def test_stacks_are_edited_too_and_nothing_selected_changes_nothing():
     assert merged_number([9, 4]) == 4
 
 
+def test_the_largest_of_some_objects():
+    objects = count_objects(np.array([[1, 2, 2, 3, 3, 3]]))
+    assert objects.largest([1, 2]) == 2
+    assert objects.largest([3, 2, 1]) == 3
+    with pytest.raises(ValueError, match="None of these objects"):
+        objects.largest([7])
+
+
 def test_members_of_other_numbers_than_the_table_holds():
     assert Members([2])(np.array([0, 1, 2, 3, 60000], np.uint16)).tolist() == [False, False, True, False, False]
 

@@ -221,12 +221,31 @@ def test_small_regions_of_a_class_map_go_to_their_surroundings(
     assert dock.count.text() == "0 of 4 regions selected"
     dock.filter.largest.setValue(10)
     assert len(dock.selected) == 2
-    assert not dock.merge_button.isEnabled()
     dock.delete_button.click()
     finish(dock)
     counted(dock)
     assert np.array_equal(layer.data, np.where(np.arange(90) < 45, 1, 2)[None].repeat(80, 0))
     assert dock.count.text() == "0 of 2 regions selected"
+    layer.undo()
+    assert np.array_equal(layer.data, classes)
+
+
+def test_merged_regions_of_a_class_map_get_the_class_of_the_largest(
+    viewer: Any, dock: CorrectDock, counted: Any
+) -> None:
+    classes = np.ones((80, 90), np.uint8)
+    classes[:, 60:] = 2
+    classes[10:13, 10:13] = 3
+    layer = result(viewer, "classes", classes.copy())
+    counted(dock)
+    dock.pick(np.array([11, 11]), add=False)
+    assert not dock.merge_button.isEnabled()
+    dock.pick(np.array([40, 80]), add=True)
+    dock.merge_button.click()
+    counted(dock)
+    expected = classes.copy()
+    expected[10:13, 10:13] = 2
+    assert np.array_equal(layer.data, expected)
     layer.undo()
     assert np.array_equal(layer.data, classes)
 

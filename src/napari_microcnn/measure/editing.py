@@ -46,6 +46,13 @@ class Objects:
         y, x = pixel_sizes(calibration)
         return np.asarray(np.sqrt(4 / math.pi * y * x * self.pixels))
 
+    def largest(self, ids: ArrayLike) -> int:
+        """Return the one with the most pixels of some of them; of equal ones that with the smallest number."""
+        chosen = np.flatnonzero(np.isin(self.ids, ids))
+        if not len(chosen):
+            raise ValueError("None of these objects is in the image.")
+        return int(self.ids[chosen[self.pixels[chosen].argmax()]])
+
 
 def count_objects(labels: Labels) -> Objects:
     """Count the pixels of every object, and find those at the border.

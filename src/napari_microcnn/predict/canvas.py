@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_microcnn.data.resampling import Resampled
@@ -16,6 +19,9 @@ from napari_microcnn.device import give_back_memory
 from napari_microcnn.events import Event, Progress
 from napari_microcnn.io.scratch import Scratch
 from napari_microcnn.predict.answer import nearest_places
+
+_MOST = 4
+"""Blocks that are prepared at the same time: each of them takes some tens of megabytes."""
 
 Columns = dict[str, NDArray[Any]]
 T = TypeVar("T")
@@ -101,7 +107,7 @@ class Canvas:
         message : str
             For the user.
         prepare : callable
-            Reads a block and does all that needs no other one, in a thread and one block ahead.
+            Reads a block and does all that needs no other one, in threads, several blocks at a time.
         work : callable
             Gets one block after the other, row by row, and what was prepared. It may be called for some of them again
             after an interruption.
@@ -111,12 +117,12 @@ class Canvas:
         full, blocks = f"{self.name}-{name}", self.blocks
         if full in self.scratch:
             return self.scratch.load(full)
-        with ThreadPoolExecutor(1) as thread:
-            ahead = thread.submit(prepare, blocks[0])
+        threads, left = min(_MOST, torch.get_num_threads()), iter(blocks)
+        with ThreadPoolExecutor(threads) as pool:
+            ahead = deque(pool.submit(prepare, box) for box in islice(left, threads))
             for number, box in enumerate(blocks, 1):
-                ready = ahead.result()
-                if number < len(blocks):
-                    ahead = thread.submit(prepare, blocks[number])
+                ready = ahead.popleft().result()
+                ahead.extend(pool.submit(prepare, box) for box in islice(left, 1))
                 work(box, ready)
                 yield Progress(number, len(blocks), message)
         found = finish()

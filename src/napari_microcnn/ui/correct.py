@@ -63,7 +63,9 @@ class CorrectDock(Dock):
         self.pick_button.setCheckable(True)
         self.pick_button.setToolTip("Click an object in the image to select it; Shift adds, or leaves out")
         self.delete_button.setToolTip("Objects become background; regions of a class map go to the class around them")
-        self.merge_button.setToolTip("Make the selected objects one, with the smallest of their numbers")
+        self.merge_button.setToolTip(
+            "Make the selected objects one; regions of a class map all get the class of the largest"
+        )
         form = QFormLayout()
         form.addRow("Labels", self.labels)
         form.addRow("These are", self.kind)
@@ -213,10 +215,15 @@ class CorrectDock(Dock):
         )
 
     def merge(self) -> None:
-        """Make the selected objects one."""
-        if self.watched.kind == "classes":
-            raise ValueError("Regions of a class map cannot be merged; delete the one that is wrong.")
-        self._change(self._ready(), self._replace(merged_number(self.selected)), "Merged")
+        """Make the selected objects one; selected regions of a class map all get the class of the largest."""
+        layer = self._ready()
+        if self.watched.kind != "classes":
+            self._change(layer, self._replace(merged_number(self.selected)), "Merged")
+            return
+        regions, members = self.watched.numbers, Members(self.selected)
+        largest = self.watched.objects.largest(self.selected)
+        number = layer.data[self.watched.plane].flat[int(np.argmax(regions == largest))]
+        self._change(layer, lambda rows: (members(regions[rows]), number), "Made one class of")
 
     def _ready(self) -> Labels:
         self.editing.finish()
@@ -252,7 +259,7 @@ class CorrectDock(Dock):
         if self.watched.layer is None:
             self.count.setText("")
         self.delete_button.setEnabled(objects is not None and count > 0)
-        self.merge_button.setEnabled(objects is not None and count > 1 and kind != "classes")
+        self.merge_button.setEnabled(objects is not None and count > 1)
         for button in (self.undo_button, self.redo_button, self.pick_button, self.clear_button, self.run_button):
             button.setEnabled(self.watched.layer is not None)
 
