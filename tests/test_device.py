@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,3 +126,25 @@ def test_an_image_is_too_large_when_its_segmentation_fills_half_of_the_memory(mo
     assert not module.is_too_large((1000, 1000))
     assert module.is_too_large((1000, 1001))
     assert module.is_too_large((100, 100), (800,))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
+            " (2.1 GB more)",
+        ),
+        (RuntimeError("can't allocate memory: you tried to allocate 4096 bytes. Error code 12"), " (1 MB more)"),
+        (RuntimeError("std::bad_alloc"), ""),
+        (MemoryError(), ""),
+    ],
+)
+def test_how_much_was_asked_for(error: BaseException, told: str) -> None:
+    assert module.wanted_memory(error) == told
+
+
+def test_how_much_numpy_asked_for() -> None:
+    with pytest.raises(MemoryError) as caught:
+        np.empty(1 << 50, np.uint8)
+    assert module.wanted_memory(caught.value) == " (1125899.9 GB more)"

@@ -6,6 +6,7 @@ import ctypes
 import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -195,6 +196,23 @@ _MEMORY_IS_OUT = (
     "could not create a memory object", "std::bad_alloc", "can't start new thread", "status_alloc_failed",
 )  # fmt: skip
 """What CUDA and its libraries, PyTorch, oneDNN and Python say when there is no memory for what they were to do."""
+
+
+def wanted_memory(error: BaseException) -> str:
+    """Return how much was asked for at once where an error of `out_of_memory` tells that: `` (1.2 GB more)``."""
+    if isinstance(error, MemoryError) and len(error.args) == 2:
+        shape, dtype = error.args  # as numpy says it
+        wanted = math.prod(shape) * dtype.itemsize
+    elif found := _ASKED_FOR.search(str(error)):
+        wanted = int(float(found[1]) * _UNITS[found[2]])
+    else:
+        return ""
+    return f" ({wanted / 1e9:.1f} GB more)" if wanted >= 1e9 else f" ({max(1, round(wanted / 1e6))} MB more)"
+
+
+_ASKED_FOR = re.compile(r"tried to allocate ([\d.]+) (bytes|[KMG]iB)", re.IGNORECASE)
+"""How PyTorch says it, for a processor in bytes and for a card in larger units."""
+_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def _c_function(name: str) -> Callable[..., int] | None:

@@ -40,7 +40,11 @@ _NO_MEMORY = "The memory is too small for this; close other programs, or take fe
         (ValueError("Too\nsmall."), 2, "Too small.\n"),
         (FileNotFoundError(2, "No such file or directory", "x.tif"), 2, "x.tif: No such file or directory.\n"),
         (RuntimeError("can't start new thread"), 2, _NO_MEMORY),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), 2, _NO_MEMORY),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 36000000 bytes."),
+            2,
+            _NO_MEMORY.replace(" for this", " for this (36 MB more)"),
+        ),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
     ],
 )

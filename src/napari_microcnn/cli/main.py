@@ -27,7 +27,7 @@ from napari_microcnn.cli import (
     window,
 )
 from napari_microcnn.cli.running import say
-from napari_microcnn.device import out_of_memory, share_addresses
+from napari_microcnn.device import out_of_memory, share_addresses, wanted_memory
 from napari_microcnn.io.errors import one_line
 
 USER_MISTAKE, INTERRUPTED = 2, 130
@@ -140,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if "--debug" in words[:1] or not out_of_memory(error):
             raise
-        say("The memory is too small for this; close other programs, or take fewer or smaller images.")
+        more = wanted_memory(error)
+        say(f"The memory is too small for this{more}; close other programs, or take fewer or smaller images.")
         return USER_MISTAKE
     if code == INTERRUPTED:  # which typer returns or raises, depending on its version
         say("Interrupted.")

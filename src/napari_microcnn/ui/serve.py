@@ -127,11 +127,12 @@ class _Server:
         except (ValueError, OSError) as error:
             self._answer(FAILED, Failure(_sentence(error), expected=True, details=traceback.format_exc()))
         except (MemoryError, RuntimeError) as error:
-            from napari_microcnn.device import out_of_memory
+            from napari_microcnn.device import out_of_memory, wanted_memory
 
             if not out_of_memory(error):
                 raise
-            message = "There is not enough memory for this; choose a smaller tile, patch or batch."
+            more = wanted_memory(error)
+            message = f"There is not enough memory for this{more}; choose a smaller tile, patch or batch."
             self._answer(FAILED, Failure(message, expected=True, details=traceback.format_exc()))
 
     def _fall(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
