@@ -7,7 +7,7 @@ import pytest
 
 from napari_microcnn.data import intensity_limits
 from napari_microcnn.data.normalisation import IntensityLimits
-from napari_microcnn.data.windows import Box, read_window, split
+from napari_microcnn.data.windows import Box, ReadAhead, read_window, split
 
 PLAIN = IntensityLimits(np.zeros(1), np.ones(1))
 
@@ -17,6 +17,7 @@ class Spy:
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels, self.shape, self.ndim, self.read = pixels, pixels.shape, pixels.ndim, []
+        self.dtype = pixels.dtype
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         self.read.append(key)
@@ -73,3 +74,30 @@ def test_channels_come_first() -> None:
     plane = np.random.default_rng(0).random((20, 30, 3))
     window, _ = read_window(plane, Box(0, 20, 0, 30), margin=8, step=2, limits=intensity_limits(plane))
     assert window.shape == (3, 20, 30)
+
+
+def test_boxes_are_read_before_their_turn_and_once() -> None:
+    plane = Spy(np.arange(80 * 90).reshape(80, 90))
+    boxes = [Box(0, 40, 0, 50), Box(30, 80, 40, 90)]
+    with ReadAhead(plane, boxes) as held:
+        held.turn()
+        assert np.array_equal(held[5:40, 0:50], plane.pixels[5:40, 0:50])
+        assert np.array_equal(held[30:41, 0:50], plane.pixels[30:41, 0:50])
+        held.turn()
+        assert np.array_equal(held[30:80, 41:42], plane.pixels[30:80, 41:42])
+    read = [Box(rows.start, rows.stop, cols.start, cols.stop) for rows, cols in plane.read]
+    assert sorted(read) == sorted([*boxes, Box(30, 41, 0, 50)])
+
+
+def test_an_error_in_reading_comes_at_the_turn_of_the_box() -> None:
+    class Broken(Spy):
+        def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+            if key[0].start:
+                raise OSError("gone")
+            return super().__getitem__(key)
+
+    with ReadAhead(Broken(np.zeros((8, 8))), [Box(0, 4, 0, 8), Box(4, 8, 0, 8)]) as held:
+        held.turn()
+        assert not held[0:4, 0:8].any()
+        with pytest.raises(OSError, match="gone"):
+            held.turn()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,13 @@ class Box(NamedTuple):
         """Height and width."""
         return self.bottom - self.top, self.right - self.left
 
+    def lies_in(self, outer: Box) -> bool:
+        """Return whether all of the box lies in another one."""
+        return (
+            outer.top <= self.top <= self.bottom <= outer.bottom
+            and outer.left <= self.left <= self.right <= outer.right
+        )
+
     def within(self, outer: Box) -> Box:
         """Return where the box lies in one around it."""
         top, left = outer.top, outer.left
@@ -48,6 +57,51 @@ def split(box: Box, side: int) -> list[Box]:
         for top in range(box.top, box.bottom, side)
         for left in range(box.left, box.right, side)
     ]
+
+
+class ReadAhead:
+    """A plane that is not in memory, some boxes of which are read in a thread, each before its turn.
+
+    Behaves as an array that is read by slices of rows and columns. To be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    plane : array, (Y, X) or (Y, X, C)
+    boxes : iterable of Box
+        In the order in which they are wanted.
+    """
+
+    def __init__(self, plane: Pixels, boxes: Iterable[Box]) -> None:
+        self.shape, self.ndim, self.dtype = plane.shape, plane.ndim, plane.dtype
+        self._plane, self._boxes = plane, iter(boxes)
+        self._box = Box(0, 0, 0, 0)
+        self._pixels: NDArray[Any] = np.empty(0)
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead = self._begin()
+
+    def _begin(self) -> Future[tuple[Box, NDArray[Any]]] | None:
+        box = next(self._boxes, None)
+        return None if box is None else self._thread.submit(lambda: (box, np.asarray(self._plane[box.slices])))
+
+    def turn(self) -> None:
+        """Hold the next box, and begin to read the one after it."""
+        if self._ahead is not None:
+            self._box, self._pixels = self._ahead.result()
+            self._ahead = self._begin()
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[Any]:
+        """Return rows and columns: at once if they lie in the box that it is the turn of."""
+        rows, cols = region
+        box = Box(rows.start, rows.stop, cols.start, cols.stop)
+        if box.lies_in(self._box):
+            return self._pixels[box.within(self._box).slices]
+        return np.asarray(self._plane[region])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
 
 
 def read_window(

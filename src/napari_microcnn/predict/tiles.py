@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
-from napari_microcnn.data.windows import Box, read_window, seen_around, split
+from napari_microcnn.data.windows import Box, ReadAhead, read_window, seen_around, split
 from napari_microcnn.device import (
     available_memory,
     inference_precision,
@@ -151,8 +151,7 @@ class TilePredictor:
     ) -> Iterator[tuple[int, list[Notice | Tile]]]:
         """Predict boxes of a plane; all that is said of one comes together, with its number."""
         if self.device.type not in BATCHED:
-            for number, box in boxes.items():
-                yield number, list(self.tiles(plane, limits, box))
+            yield from self._one_by_one(plane, limits, boxes)
             return
         longest = max((max(box.shape) for box in boxes.values()), default=1)
         said = {number: list[Notice | Tile]() for number in boxes}
@@ -163,6 +162,21 @@ class TilePredictor:
                 left[number] -= event.probabilities[0].size
                 if not left[number]:
                     yield number, said.pop(number)
+
+    def _one_by_one(
+        self, plane: Pixels, limits: IntensityLimits, boxes: Mapping[int, Box]
+    ) -> Iterator[tuple[int, list[Notice | Tile]]]:
+        """Predict boxes, and read the next one meanwhile where the plane is not in memory."""
+        if isinstance(plane, np.ndarray):
+            for number, box in boxes.items():
+                yield number, list(self.tiles(plane, limits, box))
+            return
+        shape = (int(plane.shape[0]), int(plane.shape[1]))
+        seen = (seen_around(self._known(box, shape), shape, **self.surroundings) for box in boxes.values())
+        with ReadAhead(plane, seen) as held:
+            for number, box in boxes.items():
+                held.turn()
+                yield number, list(self.tiles(held, limits, box))  # type: ignore[arg-type]  # read like an array
 
     def tile_side(self, shape: tuple[int, int]) -> int:
         """Return the side of a tile: as set, or so that the tiles fit the memory and are about equal."""
