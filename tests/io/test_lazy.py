@@ -13,6 +13,7 @@ import pytest
 import tifffile
 
 from napari_microcnn.io import held
+from napari_microcnn.io.lazy import TiffPixels
 from napari_microcnn.io.read import ReadError, read_micrograph
 
 PIXELS = np.random.default_rng(1).integers(0, 65536, (300, 500), dtype=np.uint16)
@@ -31,6 +32,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         {"compression": "zlib", "rowsperstrip": 16},
         {"tile": (64, 32)},
         {"tile": (64, 32), "compression": "lzw"},
+        {"tile": (64, 32), "compression": "zlib", "predictor": True, "byteorder": ">"},
         {"bigtiff": True},
     ],
     ids=str,
@@ -44,6 +46,15 @@ def test_pieces_equal_the_whole(tmp_path: Path, options: dict[str, Any]) -> None
     assert pixels.npartitions > 1
     np.testing.assert_array_equal(pixels[37:120, 100:333].compute(), PIXELS[37:120, 100:333])
     np.testing.assert_array_equal(pixels.compute(), PIXELS)
+
+
+def test_regions_of_the_file_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tiled.tif"
+    tifffile.imwrite(path, PIXELS, tile=(64, 32))
+    with tifffile.TiffFile(path) as tif:
+        pixels = TiffPixels(path, tif.series[0])
+    for region in (np.s_[:, :], np.s_[290:, -3:], np.s_[::7, 5:90:2], np.s_[20:10, 3:9], np.s_[5], np.s_[250:900, 0:1]):
+        np.testing.assert_array_equal(pixels[region], PIXELS[region])
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=str)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import zlib
 from contextlib import AbstractContextManager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from napari_microcnn.io.stored import StoredArray, telling_damage
 from napari_microcnn.io.write import plain
 
 _HEADER, _CHECK, _DIGITS = "header", "crc32", 6
+_PART = 1 << 20
 _ADVICE = "delete that folder and what was begun of the result, and begin again"
 
 
@@ -110,19 +110,19 @@ class Scratch:
 
     def save(self, name: str, **columns: NDArray[Any]) -> None:
         """Keep the result of a piece of work, which is done by that."""
-        packed = BytesIO()
-        np.savez(packed, **columns)  # type: ignore[arg-type]  # names of arrays, no option
         with replacing(self._table(name)) as unfinished:
-            unfinished.write_bytes(packed.getbuffer())
-        self._note(Record({"name": name, _CHECK: zlib.crc32(packed.getbuffer())}))
+            with unfinished.open("wb") as file:  # numpy would change the name of a path
+                np.savez(file, **columns)  # type: ignore[arg-type]  # names of arrays, no option
+            check = _crc32(unfinished)
+        self._note(Record({"name": name, _CHECK: check}))
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:
         """Return what was saved."""
         with self._telling_damage():
-            content = self._table(name).read_bytes()
-            if zlib.crc32(content) != self._done[name][_CHECK]:
+            path = self._table(name)
+            if _crc32(path) != self._done[name][_CHECK]:
                 raise ValueError("another table")
-            with np.load(BytesIO(content), allow_pickle=False) as columns:
+            with np.load(path, allow_pickle=False) as columns:
                 return {key: columns[key] for key in columns.files}
 
     def drop(self, *names: str) -> None:
@@ -142,6 +142,15 @@ class Scratch:
 
     def _table(self, name: str) -> Path:
         return self.folder / "tables" / f"{name.replace('/', '-')}.npz"
+
+
+def _crc32(path: Path) -> int:
+    """Return the checksum of a file, which may be large, without holding it."""
+    check = 0
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            check = zlib.crc32(part, check)
+    return check
 
 
 def _records(path: Path) -> dict[str, dict[str, Any]]:
