@@ -125,6 +125,8 @@ class Canvas:
                 ahead.extend(pool.submit(prepare, box) for box in islice(left, 1))
                 work(box, ready)
                 yield Progress(number, len(blocks), message)
+        if len(blocks) > 1:
+            give_back_memory()  # what the blocks needed: the tables of the whole plane come on top
         found = finish()
         if self.lasting:
             self.scratch.save(full, **found)
