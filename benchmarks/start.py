@@ -1,4 +1,4 @@
-"""How long napari takes to start with the plugin and without, and how long the first prediction takes.
+"""How long napari takes to start with the plugin and without, a dock to open, and the first prediction.
 
 Needs a screen (``xvfb-run -a python -m benchmarks start``). Settings, models and sessions are those of a new user.
 """
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -41,6 +41,8 @@ def run() -> Table:
         for name in kinds:
             _add(table, f"napari {name} the plugin", [one[name] for one in times], "")
         _add(table, "more with the plugin, pair by pair", [one["with"] - one["without"] for one in times], "0.2")
+        took = [_child("docks", kinds["with"]) for _ in range(PREDICTIONS)]
+        _add(table, "slowest dock to open (processor)", took, "1")
         for name, pause in (("at once", "0"), ("after 2 s", "2"), ("after 10 s", "10")):
             took = [_child("prediction", kinds["with"], pause) for _ in range(PREDICTIONS)]
             _add(table, f"first prediction, {name}", took, "4")
@@ -96,6 +98,25 @@ def _plugins() -> set[str]:
     return {manifest.name for manifest in PluginManager.instance().iter_manifests(disabled=False)}
 
 
+def _docks() -> float:
+    """Open all docks, and return the processor seconds of the slowest."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    from napari_microcnn.ui.__main__ import DOCKS
+
+    viewer = napari.Viewer()
+    QApplication.processEvents()
+    times = []
+    for name in DOCKS:
+        start = time.process_time()
+        viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
+        QApplication.processEvents()
+        times.append(time.process_time() - start)
+    viewer.close()
+    return max(times)
+
+
 def _prediction(pause: float) -> float:
     """Open the Segment dock on an image, click, and return the seconds until the result is there."""
     import napari
@@ -122,4 +143,5 @@ def _prediction(pause: float) -> float:
 
 
 if __name__ == "__main__":
-    print(_window() if sys.argv[1] == "window" else _prediction(float(sys.argv[2])))
+    kinds: dict[str, Callable[..., float]] = {"window": _window, "docks": _docks, "prediction": _prediction}
+    print(kinds[sys.argv[1]](*map(float, sys.argv[2:])))

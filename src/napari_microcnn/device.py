@@ -188,14 +188,20 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(said in text for said in _MEMORY_IS_OUT)
+    return isinstance(error, RuntimeError | SystemError) and any(said in text for said in _MEMORY_IS_OUT)
 
 
 _MEMORY_IS_OUT = (
     "out of memory", "can't allocate memory", "not enough memory", "could not create a primitive",
     "could not create a memory object", "std::bad_alloc", "can't start new thread", "status_alloc_failed",
+    "error return without exception set",
 )  # fmt: skip
-"""What CUDA and its libraries, PyTorch, oneDNN and Python say when there is no memory for what they were to do."""
+"""What CUDA and its libraries, PyTorch, oneDNN and Python say when there is no memory for what they were to do.
+
+The last is Python's `SystemError` about an extension that failed and did not say why: PyTorch 2.7, for want of memory.
+"""
+MEMORY_ERRORS = (MemoryError, RuntimeError, SystemError)
+"""What `out_of_memory` is worth asking about."""
 
 
 def wanted_memory(error: BaseException) -> str:

@@ -223,8 +223,9 @@ def limited(monkeypatch: pytest.MonkeyPatch, most: int, error: Exception) -> Non
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
         RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
+        SystemError("error return without exception set"),
     ],
-    ids=["cuda", "numpy", "cpu", "mps"],
+    ids=["cuda", "numpy", "cpu", "mps", "extension"],
 )
 def test_out_of_memory_halves_the_tile_and_goes_on(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     model, plane = make_model(), picture(300, 260)

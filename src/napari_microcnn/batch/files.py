@@ -14,7 +14,7 @@ from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import is_too_large, needed_memory, out_of_memory
+from napari_microcnn.device import MEMORY_ERRORS, is_too_large, needed_memory, out_of_memory
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
@@ -232,7 +232,7 @@ def _tried(run: _Run, path: Path, number: int, total: int, batch: Batch) -> Gene
         raise  # the other files would have no better luck
     except (ValueError, OSError) as error:
         batch.failed[path] = reason(path, error)
-    except (MemoryError, RuntimeError) as error:
+    except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
         batch.failed[path] = _too_large(path, run.large)

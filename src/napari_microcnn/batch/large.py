@@ -11,7 +11,7 @@ from typing import Any
 import dask.array as da
 
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import give_back_memory, out_of_memory
+from napari_microcnn.device import MEMORY_ERRORS, give_back_memory, out_of_memory
 from napari_microcnn.events import Event, Finished, Notice, Progress
 from napari_microcnn.io.export import write_recorded
 from napari_microcnn.io.multiscale import SUFFIX
@@ -99,7 +99,7 @@ def _gap(result: LargeSegmentation) -> Gap | None:
     give_back_memory()
     try:
         return domain_gap(result.micrograph, result.model, result.config, result.views[len(result.views) // 2][0])
-    except (MemoryError, RuntimeError) as error:
+    except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
         return None

@@ -27,7 +27,7 @@ from napari_microcnn.cli import (
     window,
 )
 from napari_microcnn.cli.running import say
-from napari_microcnn.device import out_of_memory, share_addresses, wanted_memory
+from napari_microcnn.device import MEMORY_ERRORS, out_of_memory, share_addresses, wanted_memory
 from napari_microcnn.io.errors import one_line
 
 USER_MISTAKE, INTERRUPTED = 2, 130
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(one_line(error))
         return USER_MISTAKE
-    except (MemoryError, RuntimeError) as error:
+    except MEMORY_ERRORS as error:
         if "--debug" in words[:1] or not out_of_memory(error):
             raise
         more = wanted_memory(error)

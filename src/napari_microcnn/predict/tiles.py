@@ -16,6 +16,7 @@ from napari_microcnn.config import SegmentConfig, UNetConfig
 from napari_microcnn.data.normalisation import IntensityLimits, intensity_limits
 from napari_microcnn.data.windows import Box, ReadAhead, read_window, seen_around, split
 from napari_microcnn.device import (
+    MEMORY_ERRORS,
     available_memory,
     inference_precision,
     keep_memory,
@@ -125,7 +126,7 @@ class TilePredictor:
         while waiting:
             try:
                 found = next(answers)
-            except (RuntimeError, MemoryError) as error:
+            except MEMORY_ERRORS as error:
                 if not out_of_memory(error):
                     raise
                 found = None

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from napari_microcnn.device import keep_memory, out_of_memory
+from napari_microcnn.device import MEMORY_ERRORS, keep_memory, out_of_memory
 from napari_microcnn.events import BatchDone, EpochDone, Event, Reached
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
@@ -268,7 +268,7 @@ def _optimise(
             logits = net(images.contiguous(memory_format=torch.channels_last))
         value = loss(logits.float(), targets)
         value.backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, MemoryError) as error:
+    except MEMORY_ERRORS as error:
         if out_of_memory(error):
             raise ValueError(_too_little(net, images)) from error
         raise

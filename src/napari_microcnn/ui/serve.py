@@ -22,6 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from napari_microcnn.device import MEMORY_ERRORS, out_of_memory, wanted_memory
 from napari_microcnn.events import Alive, Event, Finished, Job
 from napari_microcnn.ui import wire
 
@@ -126,9 +127,7 @@ class _Server:
                 self._follow(events)
         except (ValueError, OSError) as error:
             self._answer(FAILED, Failure(_sentence(error), expected=True, details=traceback.format_exc()))
-        except (MemoryError, RuntimeError) as error:
-            from napari_microcnn.device import out_of_memory, wanted_memory
-
+        except MEMORY_ERRORS as error:
             if not out_of_memory(error):
                 raise
             more = wanted_memory(error)
