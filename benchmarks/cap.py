@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -39,8 +40,8 @@ def run() -> Table:
             ending = "finished" if code == 0 else f"code {code}" + (", traceback" if "Traceback" in said else "")
             remarks = [line for line in said.splitlines() if "memory" in line or code not in (0, 2)]
             told = " ".join(remarks[-1:])[:200]
-            silent = ending != "finished" and not (ending == "code 2" and "memory" in told)
-            table.at_most(f"dies without a word: {name}", silent, 0)
+            says = ending == "code 2" and re.search(r"memory.* \d+ MB", told) is not None
+            table.at_most(f"neither finishes nor says how much it needs: {name}", not (says or ending == "finished"), 0)
             table.add(name, f"{free['taken'] / _MEGA:.0f}", f"{room / _MEGA:.0f}", ending, told)
     return table
 

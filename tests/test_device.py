@@ -133,9 +133,12 @@ def test_an_image_is_too_large_when_its_segmentation_fills_half_of_the_memory(mo
     [
         (
             RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
-            " (2.1 GB more)",
+            ", at least 2.1 GB more are needed",
         ),
-        (RuntimeError("can't allocate memory: you tried to allocate 4096 bytes. Error code 12"), " (1 MB more)"),
+        (
+            RuntimeError("can't allocate memory: you tried to allocate 4096 bytes. Error code 12"),
+            ", at least 1 MB more are needed",
+        ),
         (RuntimeError("std::bad_alloc"), ""),
         (MemoryError(), ""),
     ],
@@ -147,4 +150,4 @@ def test_how_much_was_asked_for(error: BaseException, told: str) -> None:
 def test_how_much_numpy_asked_for() -> None:
     with pytest.raises(MemoryError) as caught:
         np.empty(1 << 50, np.uint8)
-    assert module.wanted_memory(caught.value) == " (1125899.9 GB more)"
+    assert module.wanted_memory(caught.value) == ", at least 1125899.9 GB more are needed"

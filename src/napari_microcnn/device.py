@@ -205,7 +205,7 @@ MEMORY_ERRORS = (MemoryError, RuntimeError, SystemError)
 
 
 def wanted_memory(error: BaseException) -> str:
-    """Return how much was asked for at once where an error of `out_of_memory` tells that: `` (1.2 GB more)``."""
+    """Return how much was asked for, as a part of a sentence, where an error of `out_of_memory` tells that."""
     if isinstance(error, MemoryError) and len(error.args) == 2:
         shape, dtype = error.args  # as numpy says it
         wanted = math.prod(shape) * dtype.itemsize
@@ -213,7 +213,8 @@ def wanted_memory(error: BaseException) -> str:
         wanted = int(float(found[1]) * _UNITS[found[2]])
     else:
         return ""
-    return f" ({wanted / 1e9:.1f} GB more)" if wanted >= 1e9 else f" ({max(1, round(wanted / 1e6))} MB more)"
+    size = f"{wanted / 1e9:.1f} GB" if wanted >= 1e9 else f"{max(1, round(wanted / 1e6))} MB"
+    return f", at least {size} more are needed"
 
 
 _ASKED_FOR = re.compile(r"tried to allocate ([\d.]+) (bytes|[KMG]iB)", re.IGNORECASE)

@@ -43,7 +43,7 @@ _NO_MEMORY = "The memory is too small for this; close other programs, or take fe
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 36000000 bytes."),
             2,
-            _NO_MEMORY.replace(" for this", " for this (36 MB more)"),
+            _NO_MEMORY.replace(" for this", " for this, at least 36 MB more are needed"),
         ),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
     ],
