@@ -101,6 +101,48 @@ def test_while_an_image_is_segmented(
     assert viewer.layers["large classes"].data.shape == LARGE
 
 
+def test_a_training_waits_while_its_model_is_asked_where_it_is_unsure(
+    qtbot: Any, viewer: Any, training: AnnotateDock, told: list[str], strokes: np.ndarray
+) -> None:
+    qtbot.waitUntil(lambda: training._best is not None, timeout=60_000)
+    panel = training.guide
+    panel.find_button.click()
+    assert training.pause_button.isChecked()
+    assert not panel.find_button.isEnabled()
+    qtbot.waitUntil(lambda: training.beside is None, timeout=60_000)
+    assert panel.find_button.isEnabled()
+    assert len(panel.places) > 1
+    panel.go_button.click()
+    place = panel.places[0].region
+    shown = viewer.layers["discs preview"]
+    assert shown.data.shape == viewer.layers["discs"].data.shape
+    qtbot.wait(400)  # no preview comes instead, though the view has moved
+    expected = np.where(strokes[place] > 0, strokes[place], shown.data[place])
+    panel.accept_button.click()
+    qtbot.waitUntil(lambda: not panel._writing.busy)
+    assert np.array_equal(viewer.layers["discs annotation"].data[place], expected)
+    drawn = training.teaching.preview.drawn
+    training.pause_button.click()
+    assert not panel.accept_button.isEnabled()
+    panel.go_button.click()
+    qtbot.waitUntil(lambda: training.teaching.preview.drawn > drawn, timeout=60_000)
+    with pytest.raises(ValueError, match="learnt on since"):
+        panel.accept()
+    assert told == []
+    stop(qtbot, training)
+
+
+def test_what_was_asked_of_a_training_ends_with_its_dock(
+    qtbot: Any, viewer: Any, training: AnnotateDock, told: list[str]
+) -> None:
+    qtbot.waitUntil(lambda: training._best is not None, timeout=60_000)
+    training.guide.find_button.click()
+    beside = training.beside
+    viewer.window.remove_dock_widget(training)
+    assert not beside.running
+    assert told == []
+
+
 @pytest.mark.parametrize("do", [change, remove_image, remove_annotation, remove_all, rename])
 def test_while_a_model_is_trained(
     qtbot: Any, viewer: Any, training: AnnotateDock, told: list[str], do: Callable[[Any], None]

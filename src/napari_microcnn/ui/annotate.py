@@ -20,6 +20,7 @@ from napari_microcnn.ui.classes import ClassList
 from napari_microcnn.ui.folders import ask_for_folders
 from napari_microcnn.ui.forms import Folded, SettingsForm
 from napari_microcnn.ui.guide import GuidePanel
+from napari_microcnn.ui.jobs import RunningJob
 from napari_microcnn.ui.models import ModelFile
 from napari_microcnn.ui.pairing import FilePair
 from napari_microcnn.ui.pairs import PairTable
@@ -62,6 +63,7 @@ class AnnotateDock(Dock):
         self.training_file: Path | None = None
         self.lesson: Lesson | None = None
         self.teaching: Teaching | None = None
+        self.beside: RunningJob | None = None
         self._best: EpochDone | None = None
         self._last: EpochDone | None = None
         self._lay_out()

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Labels
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.events import Event, Progress, TileDone
-from napari_microcnn.ui import layers
+from napari_microcnn.events import Event, Job, Progress, TileDone
+from napari_microcnn.ui import jobs, layers
 from napari_microcnn.ui.choices import ModelChoice
 from napari_microcnn.ui.feedback import adopt_classes, annotation_of, write_annotation
 from napari_microcnn.ui.gradual import Gradually
+from napari_microcnn.ui.guide_maps import Maps
 from napari_microcnn.ui.guide_tasks import Guide, Place, guide
-from napari_microcnn.ui.models import ModelFile
-from napari_microcnn.ui.preview import ROLE as PREVIEW
+from napari_microcnn.ui.serve import Failure
 from napari_microcnn.ui.text import quiet
 
 if TYPE_CHECKING:
     from napari_microcnn.ui.annotate import AnnotateDock
-
-UNCERTAINTY, REGION = "uncertainty", "region"
-_EDGE = "#ffffff"
-_AROUND = 0.35
-"""Share of the window that is left around a region, so that one sees where it is."""
 
 
 class GuidePanel(QWidget):
@@ -41,9 +37,10 @@ class GuidePanel(QWidget):
     def __init__(self, dock: AnnotateDock) -> None:
         super().__init__()
         self._dock = dock
-        self._maps: _Maps | None = None
+        self._maps: Maps | None = None
         self._places: list[Place] = []
         self._place = 0
+        self._outdated = False
         self._writing = Gradually(self)
         self.model = ModelChoice(dock.session)
         self.find_button = QPushButton("Show where it is unsure")
@@ -57,6 +54,7 @@ class GuidePanel(QWidget):
         self.told = quiet("Bright is unsure. Paint there, or tell the model that it is right.")
         self._lay_out()
         self.model.failed.connect(dock.refuse)
+        dock.pause_button.toggled.connect(self._paused)
         for button, action in (
             (self.find_button, self.find),
             (self.go_button, self.go),
@@ -86,31 +84,68 @@ class GuidePanel(QWidget):
         return tuple(self._places)
 
     def find(self) -> None:
-        """Start to look for the most useful places."""
-        dock, model = self._dock, self.model.model
+        """Start to look for the most useful places; a training that runs waits."""
+        dock = self._dock
         image = dock.pairs.current[0] if dock.pairs.current is not None else dock.pairs.image.layer
         if image is None:
             raise ValueError("Open an image first.")
+        if dock.job is not None and dock.teaching is None:
+            raise ValueError("Wait until this is done, or stop it: both at once would take twice as long.")
+        model = self.model.model if dock.teaching is None else dock.best_model
         if model is None:
-            raise ValueError("Train a model first, or open one.")
-        if dock.job is not None:
-            raise ValueError("Wait until the training is done, or stop it: both at once would take twice as long.")
+            raise ValueError("Train a model first, or open one; a training that has begun takes a few seconds for it.")
         plane = layers.current_plane(dock.viewer, image)
         annotation = next((one for mine, one in dock.pairs.pairs if mine is image), None)
         painted = None if annotation is None else np.array(annotation.data[plane])
         config = SegmentConfig(device=dock.settings().device)
-        self._places, self._place = [], 0
-        self._maps = _Maps(dock, image, plane, model)
+        self._places, self._place, self._outdated = [], 0, False
+        self._maps = Maps(dock.viewer, image, plane, model)
+        self.told.setText("")
+        job = partial(guide, layers.source_of(image), plane, model.path, painted, config)
+        name = f"Looking where {model.name} is unsure"
+        if dock.teaching is None:
+            dock.start(
+                job,
+                name,
+                on_finished=self._found,
+                on_event=self._follow,
+                on_stopped=lambda: None,
+                on_update=self._maps.draw,
+            )
+        else:
+            self._find_beside(job, name)
+        self._enable()
+
+    def _find_beside(self, job: Callable[[], Job[Guide]], name: str) -> None:
+        """Look in another worker while the training waits, until the user lets it go on."""
+        self._dock.pause_button.setChecked(True)
+        self._dock.teaching.hold_view(True)
+        self._dock.say("The training waits while its best model looks where it is unsure.")
+        self._dock.beside = jobs.start(
+            job,
+            on_finished=self._found_beside,
+            on_event=self._follow_beside,
+            on_error=self._failed_beside,
+            on_update=self._maps.draw,
+            name=name,
+        )
+
+    def _found_beside(self, found: Guide) -> None:
+        self._dock.beside = None
+        self._found(found)
+        if self._places and self._dock.teaching is not None:
+            self._dock.say("Bright is unsure. Press 'Take me there', paint, and let the training go on.")
+
+    def _failed_beside(self, failure: Failure) -> None:
+        self._dock.beside = None
         self.told.setText("")
         self._enable()
-        dock.start(
-            partial(guide, layers.source_of(image), plane, model.path, painted, config),
-            f"Looking where {model.name} is unsure",
-            on_finished=self._found,
-            on_event=self._follow,
-            on_stopped=lambda: None,
-            on_update=self._maps.draw,
-        )
+        self._dock.fail(failure)
+
+    def _follow_beside(self, event: Event) -> None:
+        if isinstance(event, TileDone):
+            self._maps.take(event)
+            self.told.setText(f"Looking: {event.done} of {event.total} tiles")
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, TileDone):
@@ -134,8 +169,9 @@ class GuidePanel(QWidget):
     def go(self) -> None:
         """Move to the place and outline it."""
         maps = self._usable()
+        self._check_age()
         place = self._places[self._place]
-        maps.show_place(place)
+        maps.show_place(place, with_prediction=not self._outdated)
         self.told.setText(f"Place {self._place + 1} of {len(self._places)}; mean uncertainty {place.uncertainty:.0%}.")
         self._dock.say("Paint what is wrong, or press 'This is right'.")
         self._enable()
@@ -150,6 +186,9 @@ class GuidePanel(QWidget):
         from napari_microcnn.measure.feedback import translated
 
         maps = self._usable()
+        self._check_age()
+        if self._outdated:
+            raise ValueError("The model has learnt on since: press 'Show where it is unsure' again, and accept then.")
         matching = adopt_classes(self._dock, maps.model.classes)
         annotation = annotation_of(self._dock, maps.image)
         place = self._places.pop(self._place)
@@ -168,7 +207,16 @@ class GuidePanel(QWidget):
             self._enable()
         self._dock.say(f"{pixels} pixels became annotation; Ctrl+Z takes them back.")
 
-    def _usable(self) -> _Maps:
+    def _paused(self, paused: bool) -> None:
+        if not paused and self._dock.teaching is not None:
+            self._dock.teaching.hold_view(False)
+        self._enable()
+
+    def _check_age(self) -> None:
+        """Where a network has learnt on, the places are still worth a stroke, but what is seen there is another."""
+        self._outdated |= self._dock.teaching is not None and not self._dock.pause_button.isChecked()
+
+    def _usable(self) -> Maps:
         if self._maps is None or not self._places:
             raise ValueError("Press 'Show where it is unsure' first.")
         if self._maps.image not in self._dock.viewer.layers:
@@ -176,117 +224,10 @@ class GuidePanel(QWidget):
         return self._maps
 
     def _enable(self) -> None:
+        self._check_age()
         there = bool(self._places)
         shown = there and self._maps is not None and self._maps.place is self._places[self._place]
+        self.find_button.setEnabled(self._dock.beside is None)
         self.go_button.setEnabled(there)
-        self.accept_button.setEnabled(shown)
+        self.accept_button.setEnabled(shown and not self._outdated)
         self.next_button.setEnabled(shown and len(self._places) > 1)
-
-
-class _Maps:
-    """Uncertainty and prediction of one plane of an image, drawn while they are made, and the frame around a place."""
-
-    def __init__(self, dock: AnnotateDock, image: Image, plane: tuple[int, ...], model: ModelFile) -> None:
-        self._viewer = dock.viewer
-        self.image, self.plane, self.model = image, plane, model
-        self.place: Place | None = None
-        self._name = image.name
-        self._unsure = np.zeros(layers.shape_of(image), np.uint8)
-        self._classes = np.zeros(layers.shape_of(image), np.uint8)
-        self._layer: Image | None = None
-        self._fresh = False
-
-    @property
-    def classes(self) -> np.ndarray:
-        """Class map of the plane, (Y, X) uint8."""
-        return self._classes[self.plane]
-
-    def take(self, tile: TileDone) -> None:
-        """Remember a tile for the next drawing."""
-        self._unsure[(*self.plane, *tile.region)] = tile.uncertainty
-        self._classes[(*self.plane, *tile.region)] = tile.classes
-        self._fresh = True
-
-    def draw(self) -> None:
-        """Show the tiles that came; a layer that the user removed is not brought back."""
-        if not self._fresh:
-            return
-        self._fresh = False
-        if self._layer is None:
-            self._layer = self._show_uncertainty()
-        elif self._layer in self._viewer.layers:
-            layers.show_changes(self._layer)
-
-    def complete(self, found: Guide) -> None:
-        """Take the result as it is in the end: averaged where the image was seen at several magnifications."""
-        self._unsure[self.plane] = found.uncertainty
-        self._classes[self.plane] = found.classes
-        self._fresh = True
-        self.draw()
-
-    def _show_uncertainty(self) -> Image:
-        layer = layers.find(self._viewer, UNCERTAINTY, self._name, Image)
-        if layer is not None and layer.data.shape == self._unsure.shape:
-            layer.data = self._unsure
-            layer.visible = True
-            return layer
-        with layers.keeping_active(self._viewer):
-            layer = self._viewer.add_image(
-                self._unsure,
-                name=f"{self._name} {UNCERTAINTY}",
-                metadata={layers.KEY: {"role": UNCERTAINTY, "source": self._name}},
-                colormap="inferno",
-                contrast_limits=(0, 255),
-                opacity=0.6,
-                **layers.placed_like(self.image),
-            )
-            if self.image in self._viewer.layers:  # below the strokes
-                self._viewer.layers.move(self._viewer.layers.index(layer), self._viewer.layers.index(self.image) + 1)
-        return layer
-
-    def show_place(self, place: Place) -> None:
-        """Move to a place, with a frame around it and the prediction over it instead of the uncertainty."""
-        self.place = place
-        with layers.keeping_active(self._viewer):
-            if self._layer is not None:
-                self._layer.visible = False
-            self._show_prediction()
-            frame = self._show_frame(place)
-        for axis, index in enumerate(self.plane, start=self._viewer.dims.ndim - len(self.plane) - 2):
-            self._viewer.dims.set_current_step(axis, index)
-        layers.look_at(self._viewer, frame, _AROUND)
-
-    def _show_prediction(self) -> None:
-        shown = layers.find(self._viewer, PREVIEW, self._name, Labels)
-        if shown is None or shown.data is not self._classes:
-            shown = layers.put_labels(
-                self._viewer,
-                PREVIEW,
-                self._classes,
-                self.image,
-                source=self._name,
-                about={"classes": self.model.classes},
-                colormap=layers.class_colours(self.model.classes),
-                opacity=0.4,
-            )
-        shown.visible = True
-
-    def _show_frame(self, place: Place) -> Shapes:
-        rows, cols = place.region
-        corners = [(rows.start, cols.start), (rows.start, cols.stop), (rows.stop, cols.stop), (rows.stop, cols.start)]
-        frame = np.array([(*self.plane, row, col) for row, col in corners], float)
-        frame[:, -2:] -= 0.5  # pixels are drawn around their centres
-        layer = layers.find(self._viewer, REGION, self._name, Shapes)
-        if layer is not None and layer.ndim == frame.shape[1]:
-            layer.data = [frame]
-            return layer
-        return self._viewer.add_shapes(
-            [frame],
-            shape_type="polygon",
-            name=f"{self._name} {REGION}",
-            metadata={layers.KEY: {"role": REGION, "source": self._name}},
-            edge_color=_EDGE,
-            edge_width=max(0.5, (rows.stop - rows.start) / 100),
-            face_color="transparent",
-            **layers.placed_like(self.image),
-        )

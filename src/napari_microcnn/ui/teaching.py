@@ -62,6 +62,7 @@ class Teaching(QObject):
         self._labels: list[Labels] = []
         self.changed = False
         """Whether anything but the view has been told."""
+        self._held = False
         self.preview = LivePreview(viewer, classes, choice.opacity)
         self._painted_timer, self._view_timer = QTimer(self), QTimer(self)
         for timer, call in ((self._painted_timer, self._tell_strokes), (self._view_timer, self._tell_view)):
@@ -108,6 +109,11 @@ class Teaching(QObject):
             self.preview.set_classes(classes)
             self._tell_change(ClassesChanged(self._classes))
             self._painted_timer.start()
+
+    def hold_view(self, held: bool) -> None:
+        """Preview no other place, because something else is shown there, or do so again."""
+        self._held = held
+        self._tell_view()
 
     def _expect(self) -> None:
         plane = None if self._view is None else self._planes[self._view.image]
@@ -196,7 +202,7 @@ class Teaching(QObject):
         return ViewChanged(shown[0], region_in_view(image), self._choice.shown) if shown else None
 
     def _tell_view(self) -> None:
-        view = self._looked_at()
+        view = None if self._held else self._looked_at()
         if view is not None and view != self._view:
             self._view = view
             self._tell(view)
