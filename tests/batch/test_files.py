@@ -90,6 +90,24 @@ def test_too_little_memory_is_said_with_what_is_needed(
     assert re.search(said, batch.failed[files[0]])
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+@pytest.mark.parametrize("large", [False, True])
+def test_it_is_said_too_where_there_is_no_room_to_look_at_the_image_again(
+    files: list[Path], model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, large: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    def fill(*_: object) -> None:
+        monkeypatch.setattr("napari_microcnn.batch.files.open_lazily", fail)
+        raise MemoryError
+
+    monkeypatch.setattr(TilePredictor, "look", fill)
+    monkeypatch.setattr(tiles, "out_of_memory", lambda _: False)
+    batch = result_of(segment_files([files[0]], tmp_path / "out", model, CPU, large=large))
+    assert re.search("i0.tif: the memory is too small.* it takes about 400 MB", batch.failed[files[0]])
+
+
 def test_a_fault_of_ours_is_not_taken_for_too_little_memory(
     files: list[Path], model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

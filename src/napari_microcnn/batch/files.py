@@ -14,7 +14,7 @@ from napari_microcnn.batch.large import segment_large_file
 from napari_microcnn.batch.table import check_batch, write_batch
 from napari_microcnn.batch.writing import write_segmentation
 from napari_microcnn.config import SegmentConfig
-from napari_microcnn.device import MEMORY_ERRORS, is_too_large, needed_memory, out_of_memory
+from napari_microcnn.device import MEMORY_ERRORS, give_back_memory, is_too_large, needed_memory, out_of_memory
 from napari_microcnn.events import Alive, Event, FileDone, Finished, Job, Notice, Progress, TileDone
 from napari_microcnn.io.atomic import make_folder
 from napari_microcnn.io.errors import one_line, reason
@@ -226,6 +226,7 @@ def _spread(run: _Run, files: Sequence[Path], batch: Batch) -> Generator[Event, 
 
 def _tried(run: _Run, path: Path, number: int, total: int, batch: Batch) -> Generator[Event, None, None]:
     """Do one file, and note what became of it."""
+    too_large = False
     try:
         batch.written[path] = yield from _counted(run.do(path), number, total, path.name)
     except ClusterError:
@@ -235,6 +236,9 @@ def _tried(run: _Run, path: Path, number: int, total: int, batch: Batch) -> Gene
     except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
+        too_large = True
+    if too_large:  # only now is free what the error still held
+        give_back_memory()
         batch.failed[path] = _too_large(path, run.large)
     yield FileDone(path, number, total, tuple(batch.written.get(path, ())), batch.failed.get(path))
 
@@ -243,8 +247,11 @@ def _too_large(path: Path, in_blocks: bool) -> str:
     """Return what to say of a file that the memory was too small for."""
     try:
         shown = open_lazily(path)
-    except (ValueError, OSError, MemoryError):
-        return f"{path.name}: the memory is too small; close other programs."
+    except (ValueError, OSError, *MEMORY_ERRORS):  # not even for looking at it again is there room
+        return (
+            f"{path.name}: the memory is too small, even block by block it takes about {needed_memory() / 1e6:,.0f} MB; "
+            "close other programs."
+        )
     if in_blocks or is_too_large(shown.plane_shape, shown.stack_shape):
         least = needed_memory() / 1e6
         return (
