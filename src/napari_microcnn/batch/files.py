@@ -248,9 +248,10 @@ def _too_large(path: Path, in_blocks: bool) -> str:
     try:
         shown = open_lazily(path)
     except (ValueError, OSError, *MEMORY_ERRORS):  # not even for looking at it again is there room
+        least = needed_memory() / 1e6
         return (
-            f"{path.name}: the memory is too small, even block by block it takes about {needed_memory() / 1e6:,.0f} MB; "
-            "close other programs."
+            f"{path.name}: the memory is too small, even block by block it takes about {least:,.0f} MB; close other "
+            "programs."
         )
     if in_blocks or is_too_large(shown.plane_shape, shown.stack_shape):
         least = needed_memory() / 1e6

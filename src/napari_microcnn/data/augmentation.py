@@ -91,10 +91,10 @@ class Disturbance:
 
 
 MILD = Disturbance(blur=0.9, noise=0.3)
-"""For few strokes: of a handful of annotated spots more would leave nothing to learn from."""
+"""For few strokes that do not grow: of a handful of annotated spots more would leave nothing to learn from."""
 
 SEVERE = Disturbance(blur=1.2, noise=0.5)
-"""For masks, which are plenty; still more wipes out cracks of a pixel."""
+"""For masks and strokes that grow, which are plenty; still more wipes out cracks of a pixel."""
 
 OVERALL = 0.25
 """Spread of gain (of its logarithm) and offset: centre and scale of an image hang on what else it shows, so that the

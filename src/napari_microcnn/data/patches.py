@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,18 @@ class Source:
         Class indices or `IGNORE`.
     limits : IntensityLimits
         Of the whole image, without its databar.
+    outside : numpy.ndarray or None, (Y, X) bool
+        Where the microscope wrote.
     """
 
     pixels: NDArray[Any]
     targets: NDArray[np.uint8]
     limits: IntensityLimits
+    outside: NDArray[np.bool_] | None = None
 
     def with_targets(self, targets: NDArray[np.uint8]) -> Source:
         """Return the same image with other targets."""
-        return Source(self.pixels, targets, self.limits)
+        return replace(self, targets=targets)
 
 
 def annotated_box(targets: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:

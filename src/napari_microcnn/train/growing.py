@@ -80,7 +80,14 @@ class _Page:
             box = (slice(max(box[0].start, field.top), min(box[0].stop, field.bottom)), box[1])
         if self._pixels is None or self._box is None or not _within(box, self._box):
             self._box, self._pixels = box, np.asarray(self.data.image[box])
-        return Source(self._pixels, self.targets[self._box], self.limits), self._box
+        return Source(self._pixels, self.targets[self._box], self.limits, self._written(self._box)), self._box
+
+    def _written(self, region: tuple[slice, slice]) -> NDArray[np.bool_] | None:
+        """Return where in a region the microscope wrote; None where it did not."""
+        if self._overlays is None:
+            return None
+        written: NDArray[np.bool_] = self._hide(np.zeros(self.targets[region].shape, np.uint8), region) == IGNORE
+        return written
 
 
 class GrowingData:

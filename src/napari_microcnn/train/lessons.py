@@ -14,8 +14,9 @@ from torch import Tensor
 
 import napari_microcnn
 from napari_microcnn.config import ClassInfo, ObjectRule, TrainConfig
-from napari_microcnn.data import Annotated
-from napari_microcnn.data.augmentation import MILD, SEVERE, change_intensities, move
+from napari_microcnn.data import IGNORE, Annotated
+from napari_microcnn.data.augmentation import MILD, SEVERE, Disturbance, change_intensities, move
+from napari_microcnn.data.growth import GROWN, Growth, unmarked
 from napari_microcnn.data.overview import overview_of, reduced_source, worth_an_overview
 from napari_microcnn.data.patches import PatchSampler, Source
 from napari_microcnn.micrograph import Calibration
@@ -23,7 +24,7 @@ from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
 from napari_microcnn.train.loop import Batches, Lesson
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
-from napari_microcnn.train.preparation import TrainingData, class_shares
+from napari_microcnn.train.preparation import TrainingData, class_shares, class_weights
 from napari_microcnn.train.presets import Recipe, recipe_of
 from napari_microcnn.train.prevalence import FACTORS, Prevalence
 from napari_microcnn.train.processes import averaged
@@ -66,6 +67,7 @@ class Teacher:
         self._focus: int | None = None
         self.origin = _held_out(data)
         self._overviews: list[tuple[NDArray[Any], NDArray[np.float32]]] = []
+        self._growth = Growth()
 
     def __call__(self, prepared: TrainingData, classes: Sequence[ClassInfo], net: UNet) -> Lesson:
         """Return what is learnt from, with the loss and the judgement that belong to it."""
@@ -90,11 +92,18 @@ class Teacher:
             orientations=ORIENTATIONS,
             provenance=_origin(self._data, config),
         )
+        grows = recipe.grows and not config.dense and len(classes) <= GROWN
+
+        def grown(sources: list[Source]) -> list[Source]:
+            return self._growth(sources) if grows else sources
+
+        train = grown(prepared.train)
         loss = partial(
             _loss,
             weights=torch.from_numpy(prepared.weights).to(device),
             edges=0.0 if config.dense else EDGES * recipe.edges,
             extra=recipe.extra,
+            grown=torch.from_numpy(_weights_of_grown(train, len(classes))).to(device) if grows else None,
         )
         shares = recipe.shares
         if shares is None and config.dense:
@@ -105,18 +114,19 @@ class Teacher:
                 PatchSampler, classes=len(classes), side=self._side, reach=self._patch * 3 // 8, rng=self._rng,
                 shares=shares,
             )  # fmt: skip
-            return _batches(config, self._patch, device, sampler, sources, overviews(sources), validator)
+            disturbance = SEVERE if config.dense or grows else MILD
+            return _batches(config, self._patch, device, sampler, sources, overviews(sources), validator, disturbance)
 
         def snapshot(net: UNet) -> Model:
             return replace(draft, overview=validator.overview).snapshot(net)
 
         lesson = Lesson(
-            batches(prepared.train),
+            batches(train),
             loss,
             self.validator,
             snapshot,
             doubt=self._doubt,
-            everything=lambda: self._joined(batches, prepared),
+            everything=lambda: self._joined(lambda: batches(grown(prepared.everything))),
             overview=lambda: validator.overview,
         )
         if config.dense:
@@ -146,10 +156,10 @@ class Teacher:
         self._overviews = [*self._overviews[1 - len(self._data) :], (source.pixels, overview)]
         return reduced_source(source, overview)
 
-    def _joined(self, batches: Callable[[list[Source]], Batches], prepared: TrainingData) -> Batches:
+    def _joined(self, batches: Callable[[], Batches]) -> Batches:
         if self.join is not None:
             self.join()
-        return batches(prepared.everything)
+        return batches()
 
     def _doubt(self) -> float:
         """Return two standard errors of the IoU: with few strokes one is not enough to tell luck from learning."""
@@ -163,16 +173,32 @@ def _set_right(snapshot: Callable[[UNet], Model], prevalence: Prevalence, net: U
     return replace(model, provenance={**model.provenance, FACTORS: prevalence.factors().tolist()})
 
 
+def _weights_of_grown(sources: Sequence[Source], classes: int) -> NDArray[np.float32]:
+    """Return the weight of every class in the loss over all that was painted and grown to."""
+    return class_weights(
+        [source.with_targets(unmarked(source.targets).astype(np.uint8)) for source in sources], classes, dense=False
+    )
+
+
 def _loss(
     logits: Tensor,
     truth: tuple[Tensor, Tensor],
     weights: Tensor,
     edges: float,
     extra: Callable[[Tensor, Tensor], Tensor] | None = None,
+    grown: Tensor | None = None,
 ) -> Tensor:
-    """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours."""
+    """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours.
+
+    With `grown`, the weights of the classes for it, half of the first is the loss over what has grown too: that is
+    plenty and easy, and without the other half would drown the strokes.
+    """
     targets, images = truth
-    loss = segmentation_loss(logits, targets, weights)
+    loss = segmentation_loss(
+        logits, targets.masked_fill(targets >= GROWN, IGNORE) if grown is not None else targets, weights
+    )
+    if grown is not None:
+        loss = (loss + segmentation_loss(logits, unmarked(targets), grown)) / 2
     loss = loss + extra(logits, targets) if extra is not None else loss
     return loss + edges * averaged(edge_loss(logits, images)) if edges else loss
 
@@ -185,6 +211,7 @@ def _batches(
     sources: list[Source],
     overviews: list[Source] | None,
     validator: Validator,
+    disturbance: Disturbance,
 ) -> Batches:
     """Yield batches for ever: images (N, C, patch, patch), and their targets with the images as they were."""
     generator = torch.Generator(device).manual_seed(config.seed)
@@ -198,7 +225,7 @@ def _batches(
         images, targets = (_sent(np.concatenate(parts), device) for parts in zip(*drawn, strict=True))
         if config.augment:
             images, targets = move(images, targets, patch, generator)
-            yield change_intensities(images, generator, SEVERE if config.dense else MILD), (targets, images)
+            yield change_intensities(images, generator, disturbance), (targets, images)
         else:
             yield images, (targets.long(), images)
 

@@ -32,6 +32,8 @@ class Recipe:
         lines of a pixel.
     overview : bool
         Whether the overview is tried: lines of a pixel and rare specks are not to be seen in it.
+    grows : bool
+        Whether strokes grow to the edges around them: over lines of a pixel and faint specks they would grow too.
     """
 
     objects: ObjectRule | None = None
@@ -39,6 +41,7 @@ class Recipe:
     extra: Callable[[Tensor, Tensor], Tensor] | None = None
     edges: float = 1.0
     overview: bool = True
+    grows: bool = True
 
 
 _RARE: dict[Preset, tuple[float, float, float]] = {"thin": (0.5, 2.0, 0.2), "defects": (0.0, 0.0, 0.5)}
@@ -68,4 +71,4 @@ def recipe_of(config: TrainConfig, classes: Sequence[ClassInfo], before: int | N
     shares = np.full(len(classes), (1 - _SHARE) / (len(classes) - 1))
     shares[index] = _SHARE
     extra = partial(thin_loss, focus=index, lines=lines, beside=0.0 if config.dense else beside)
-    return Recipe(objects, shares, extra, edges, overview=False)
+    return Recipe(objects, shares, extra, edges, overview=False, grows=False)
