@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_microcnn.data import IGNORE, intensity_limits
+from napari_microcnn.data.growth import GROWN
 from napari_microcnn.data.overview import overview_of, reduced_source, reduced_targets, worth_an_overview
 from napari_microcnn.data.patches import Source
 
@@ -22,6 +23,14 @@ def test_the_most_frequent_class_counts_and_what_is_not_annotated_does_not() -> 
     targets[0:2, 1] = 0
     targets[7, 7] = 2
     assert reduced_targets(targets, (2, 2)).tolist() == [[0, IGNORE], [IGNORE, 2]]
+
+
+def test_what_was_painted_has_the_say_over_what_has_grown() -> None:
+    targets = np.full((8, 8), IGNORE, np.uint8)
+    targets[:4] = GROWN + 1
+    targets[1, 1] = 0
+    source = reduced_source(Source(targets, targets, intensity_limits(targets)), overview_of(targets))
+    assert source.targets.tolist() == [[0, GROWN + 1], [IGNORE, IGNORE]]
 
 
 def test_sides_that_are_no_multiples_of_four() -> None:

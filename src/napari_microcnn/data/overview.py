@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_microcnn.data.annotations import IGNORE
+from napari_microcnn.data.growth import GROWN
 from napari_microcnn.data.patches import Source
 from napari_microcnn.data.resampling import Resampled, zoomed_shape
 
@@ -51,7 +52,7 @@ def overview_of(pixels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def reduced_source(source: Source, pixels: NDArray[np.float32]) -> Source:
-    """Return the overview of a source.
+    """Return the overview of a source; what was painted has the say over what has grown.
 
     Parameters
     ----------
@@ -59,7 +60,11 @@ def reduced_source(source: Source, pixels: NDArray[np.float32]) -> Source:
     pixels : numpy.ndarray
         What `overview_of` makes of its pixels.
     """
-    return Source(pixels, reduced_targets(source.targets, pixels.shape[:2]), source.limits)
+    targets, shape = source.targets, pixels.shape[:2]
+    has_grown = (targets >= GROWN) & (targets != IGNORE)
+    painted = reduced_targets(np.where(has_grown, np.uint8(IGNORE), targets), shape)
+    grown = reduced_targets(np.where(has_grown, targets, np.uint8(IGNORE)), shape)
+    return Source(pixels, np.where(painted != IGNORE, painted, grown), source.limits)
 
 
 def reduced_targets(targets: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from napari_microcnn.data.patches import PatchSampler, Source
 from napari_microcnn.micrograph import Calibration
 from napari_microcnn.models import Model
 from napari_microcnn.nets import UNet
-from napari_microcnn.train.loop import Batches, Lesson
+from napari_microcnn.train.loop import Batches, Lesson, Loss
 from napari_microcnn.train.losses import edge_loss, segmentation_loss
 from napari_microcnn.train.preparation import TrainingData, class_shares, class_weights
 from napari_microcnn.train.presets import Recipe, recipe_of
@@ -98,13 +98,7 @@ class Teacher:
             return self._growth(sources) if grows else sources
 
         train = grown(prepared.train)
-        loss = partial(
-            _loss,
-            weights=torch.from_numpy(prepared.weights).to(device),
-            edges=0.0 if config.dense else EDGES * recipe.edges,
-            extra=recipe.extra,
-            grown=torch.from_numpy(_weights_of_grown(train, len(classes))).to(device) if grows else None,
-        )
+        loss = self._loss(recipe, prepared.weights, _weights_of_grown(train, len(classes)) if grows else None)
         shares = recipe.shares
         if shares is None and config.dense:
             shares = class_shares(prepared.train, len(classes))
@@ -136,6 +130,16 @@ class Teacher:
             lesson,
             snapshot=partial(_set_right, snapshot, prevalence),
             ready=prevalence.set_right,
+        )
+
+    def _loss(self, recipe: Recipe, weights: NDArray[np.float32], grown: NDArray[np.float32] | None) -> Loss:
+        """Return the loss with these weights of the classes, for what is annotated and for what has grown of it."""
+        return partial(
+            annotation_loss,
+            weights=torch.from_numpy(weights).to(self._device),
+            edges=0.0 if self._config.dense else EDGES * recipe.edges,
+            extra=recipe.extra,
+            grown=None if grown is None else torch.from_numpy(grown).to(self._device),
         )
 
     def _recipe(self, classes: Sequence[ClassInfo]) -> Recipe:
@@ -180,7 +184,7 @@ def _weights_of_grown(sources: Sequence[Source], classes: int) -> NDArray[np.flo
     )
 
 
-def _loss(
+def annotation_loss(
     logits: Tensor,
     truth: tuple[Tensor, Tensor],
     weights: Tensor,
@@ -190,15 +194,26 @@ def _loss(
 ) -> Tensor:
     """Return the loss over the annotated pixels, plus `edges` times that over all pairs of neighbours.
 
-    With `grown`, the weights of the classes for it, half of the first is the loss over what has grown too: that is
-    plenty and easy, and without the other half would drown the strokes.
+    Parameters
+    ----------
+    logits : Tensor, (N, K, H, W) float32
+    truth : (Tensor, Tensor)
+        Targets, (N, H, W) int64, and images, (N, C, H, W), as they were before their grey values were changed.
+    weights : Tensor, (K,)
+        Of the classes, for what is annotated.
+    edges : float
+    extra : callable, optional
+        (logits, targets) -> scalar that is added.
+    grown : Tensor, (K,), optional
+        Weights of the classes for all that was painted and grown to, where strokes grow. The loss over that is half of
+        the first part then: it is plenty and easy, and without the other half would drown the strokes.
     """
     targets, images = truth
-    loss = segmentation_loss(
-        logits, targets.masked_fill(targets >= GROWN, IGNORE) if grown is not None else targets, weights
-    )
-    if grown is not None:
-        loss = (loss + segmentation_loss(logits, unmarked(targets), grown)) / 2
+    if grown is None:
+        loss = segmentation_loss(logits, targets, weights)
+    else:
+        painted = targets.masked_fill(targets >= GROWN, IGNORE)
+        loss = (segmentation_loss(logits, painted, weights) + segmentation_loss(logits, unmarked(targets), grown)) / 2
     loss = loss + extra(logits, targets) if extra is not None else loss
     return loss + edges * averaged(edge_loss(logits, images)) if edges else loss
 
