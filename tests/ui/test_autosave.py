@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,19 @@ def annotate(dock: AnnotateDock) -> Any:
     return dock.pairs.pairs[-1][1]
 
 
-def kept(image: Path, pixels: np.ndarray) -> np.ndarray | None:
-    """Return the newest annotation as the files have it; the window may still be open."""
+def offer_of(image: Path, pixels: np.ndarray) -> sessions.Found | None:
+    """Return the newest session as the files have it; the window may still be open."""
     session = None
     for path in sorted(image.parent.glob("*.microcnn")):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sessions, "_is_being_written", lambda *_: False)
             session = sessions.read_session(path, content_key(pixels)) or session
+    return session
+
+
+def kept(image: Path, pixels: np.ndarray) -> np.ndarray | None:
+    """Return the newest annotation as the files have it."""
+    session = offer_of(image, pixels)
     if session is None:
         return None
     annotation = np.zeros(session.shape, np.uint8)
@@ -164,6 +171,27 @@ def test_removing_a_layer_keeps_its_strokes(qtbot: Any, open_image: Any, image_p
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: kept(image_path, discs) is not None, timeout=5_000)
     np.testing.assert_array_equal(kept(image_path, discs), expected)
+
+
+def test_what_was_done_just_before_a_layer_is_removed_is_kept(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch, open_image: Any, image_path: Path, discs: np.ndarray
+) -> None:
+    """The thread is busy, and sees the layer only once it is gone: its array and its mark are others by then."""
+    monkeypatch.setattr(keeper, "SHORTEST", 1000.0)
+    viewer, dock = open_image(image_path)
+    layer = annotate(dock)
+    layer.paint((20, 20), 1)
+    dock.autosave.tick()
+    dock.autosave.keeper.flush()
+    busy = threading.Event()
+    dock.autosave.keeper._tasks.put(busy.wait)
+    layer.data = expected = np.full_like(layer.data, 2)
+    dock.pairs.set_validation(0, True)
+    viewer.layers.remove(layer)
+    busy.set()
+    dock.autosave.keeper.flush()
+    np.testing.assert_array_equal(kept(image_path, discs), expected)
+    assert offer_of(image_path, discs).state["validation"] is True
 
 
 def test_strokes_classes_settings_model_and_pairs_come_back(

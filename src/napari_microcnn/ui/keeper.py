@@ -90,7 +90,7 @@ class Keeper:
         self._strokes: tuple[Strokes, ...] = ()
         self._state: Mapping[str, Any] = {}
         self._sought: set[int] = set()
-        self._recorders: dict[tuple[int, int], tuple[Strokes, Recorder]] = {}
+        self._recorders: dict[tuple[int, int], Recorder] = {}
         self._keys: dict[int, str] = {}
         self._told: set[str] = set()
 
@@ -106,11 +106,15 @@ class Keeper:
         state : mapping
             Classes, settings and model, as JSON can hold them.
         """
-        new = {_name(one) for one in strokes} - {_name(one) for one in self._strokes}
+        here = {_name(one) for one in strokes}
+        new = here - {_name(one) for one in self._strokes}
+        gone = [one for one in self._strokes if _name(one) not in here]
         changed = state != self._state or _marks(strokes) != _marks(self._strokes)
         self._strokes, self._state = strokes, state
         if changed:  # seldom, and then it matters
             self._tasks.put(self.look)
+        if gone:
+            self._tasks.put(partial(self._end, gone, state))
         if new:  # at once, so that what was read from a file is known before it is painted on
             self._tasks.put(partial(self._begin, strokes))
         for picture in pictures:
@@ -131,8 +135,8 @@ class Keeper:
 
     def original(self, strokes: Strokes) -> np.ndarray[Any, Any] | None:
         """Return an annotation as it was read from its file; None if it was empty or is not known yet."""
-        kept = self._recorders.get(_name(strokes))
-        return kept[1].original if kept else None
+        recorder = self._recorders.get(_name(strokes))
+        return recorder.original if recorder else None
 
     def flush(self) -> None:
         """Keep all there is and wait until that is done."""
@@ -152,13 +156,7 @@ class Keeper:
 
     def look(self) -> None:
         """Write what changed; called in the thread."""
-        strokes, state = self._strokes, self._state
-        here = {_name(one) for one in strokes}
-        gone = [kept for name, kept in self._recorders.items() if name not in here]
-        for one, recorder in gone:
-            self._attempt(partial(recorder.look, one.labels, _state_of(one, state)))
-            del self._recorders[_name(one)]
-        self._begin(strokes)
+        self._begin(self._strokes)
 
     def _run(self) -> None:
         pause = SHORTEST
@@ -182,6 +180,12 @@ class Keeper:
         for one in strokes:
             self._attempt(partial(self._recorder(one).look, one.labels, _state_of(one, self._state)))
 
+    def _end(self, gone: list[Strokes], state: Mapping[str, Any]) -> None:
+        """Look a last time, at what the window had last: the array and the mark may be others than at the last look."""
+        for one in gone:
+            if recorder := self._recorders.pop(_name(one), None):
+                self._attempt(partial(recorder.look, one.labels, _state_of(one, state)))
+
     def _attempt(self, task: Callable[[], object]) -> None:
         """Do something; what goes wrong is told once, and must not end the keeping."""
         try:
@@ -198,9 +202,9 @@ class Keeper:
 
     def _recorder(self, strokes: Strokes) -> Recorder:
         picture = strokes.picture
-        kept = self._recorders.get(_name(strokes))
-        recorder = kept[1] if kept else Recorder(partial(self._key, picture), picture.name, picture.path, strokes.saved)
-        self._recorders[_name(strokes)] = (strokes, recorder)
+        if (recorder := self._recorders.get(_name(strokes))) is None:
+            recorder = Recorder(partial(self._key, picture), picture.name, picture.path, strokes.saved)
+            self._recorders[_name(strokes)] = recorder
         return recorder
 
     def _key(self, picture: Picture) -> str:
