@@ -62,9 +62,9 @@ app.command("open", help="Open files in napari with the docks; the word 'open' m
 app.command("demo", help="The main job without a screen, on the built-in micrograph.")(demo.demo)
 app.add_typer(synth.app, name="synth", help="Make synthetic micrographs with exact labels.")
 app.command("train", help="Train a segmenter on images and label images of the same names.")(train.train)
-app.command("train-synthetic", help="Train a model of grain boundaries on synthetic micrographs alone.")(
-    train.train_synthetic
-)
+app.command(
+    "train-synthetic", help="Train a model of grain boundaries, particles or textures on synthetic micrographs alone."
+)(train.train_synthetic)
 app.command("adapt", help="Adapt a model of grain boundaries to the look of a micrograph, without annotation.")(
     adapt.adapt_model
 )

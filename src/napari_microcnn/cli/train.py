@@ -85,10 +85,12 @@ def train(
 def train_synthetic(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write (.safetensors).")],
     settings: SyntheticTrainConfig,
-    world: Annotated[Literal["grains", "particles"], typer.Option(help="What the micrographs show.")] = "grains",
+    world: Annotated[
+        Literal["grains", "particles", "textures"], typer.Option(help="What the micrographs show.")
+    ] = "grains",
     start: Annotated[str, typer.Option(help="Shipped model or file whose training goes on; without: a new one.")] = "",
 ) -> None:
-    """Train a model of grain boundaries or of nanoparticles on synthetic micrographs and save it.
+    """Train a model of grain boundaries, of nanoparticles or of many textures on synthetic micrographs and save it.
 
     Raises
     ------
@@ -101,11 +103,12 @@ def train_synthetic(
     from napari_microcnn.train.particles import train_on_particles
     from napari_microcnn.train.processes import check_alone
     from napari_microcnn.train.synthetic import train_on_synthetic
+    from napari_microcnn.train.textures import train_on_textures
     from napari_microcnn.train.unfinished import Unfinished, training_id
 
     check_alone()
     before = load_model(start) if start else None
-    teach = train_on_particles if world == "particles" else train_on_synthetic
+    teach = {"grains": train_on_synthetic, "particles": train_on_particles, "textures": train_on_textures}[world]
     shaping = settings.model_dump(exclude={"device", "workers"})
     unfinished = Unfinished(output, training_id("train-synthetic", world, shaping, before and before.sha256))
     train_and_save(teach(settings, start=before, interrupted=unfinished.interrupted), output, unfinished)

@@ -113,6 +113,16 @@ class UNet(nn.Module):
         ValueError
             If the number of channels is wrong or a side is not a multiple of ``2**depth``.
         """
+        x, fields = self._decoded(x, core)
+        logits: Tensor = self.head(x if core is None else cut(x, core, fields[0]))  # (N, K, H, W)
+        return logits
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the head tells classes by, (N, width, H, W), for images (N, C, H, W); errors as of `forward`."""
+        return self._decoded(x, None)[0]
+
+    def _decoded(self, x: Tensor, core: Region | None) -> tuple[Tensor, list[Region]]:
+        """Return the features of the whole, or of what `core` needs, and then the fields of all levels."""
         self._check(x.shape)
         skips: list[Tensor] = []
         for block in self.encoder:
@@ -120,15 +130,14 @@ class UNet(nn.Module):
             skips.append(x)
             x = functional.max_pool2d(x, 2)
         x = self.bottleneck(x)
-        fields = decoder_fields(core, tuple(x.shape[2:]), self.config.depth) if core is not None else None
+        fields = [] if core is None else decoder_fields(core, tuple(x.shape[2:]), self.config.depth)
         for level, up, block in zip(reversed(range(self.config.depth)), self.up, self.decoder, strict=True):
             skip = skips.pop()
-            if fields is not None:
+            if core is not None:
                 half = tuple(slice(part.start // 2, part.stop // 2) for part in fields[level])
                 x, skip = cut(x, half, fields[level + 1]), cut(skip, fields[level])
             x = block(torch.cat([up(x), skip], dim=1))
-        logits: Tensor = self.head(x if fields is None or core is None else cut(x, core, fields[0]))  # (N, K, H, W)
-        return logits
+        return x, fields
 
     def _check(self, shape: torch.Size) -> None:
         channels, step = self.config.channels, 2**self.config.depth

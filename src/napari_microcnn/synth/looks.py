@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.measure import label
 
 from napari_microcnn.config import ImagingConfig, VoronoiConfig
+from napari_microcnn.synth.draws import sometimes
 from napari_microcnn.synth.imaging import image
 from napari_microcnn.synth.recording import databar_rows
 from napari_microcnn.synth.voronoi import Microstructure, voronoi
@@ -111,12 +112,6 @@ def random_look(seed: int, height: int, width: int) -> tuple[VoronoiConfig, Imag
     return _random_structure(rng, height, width), _random_imaging(rng)
 
 
-def _sometimes(rng: np.random.Generator, chance: float, low: float, high: float) -> float:
-    """Return 0, or with the given chance a number between the bounds."""
-    value = rng.uniform(low, high)
-    return float(value) if rng.random() < chance else 0.0
-
-
 def _random_structure(rng: np.random.Generator, height: int, width: int) -> VoronoiConfig:
     spacing = float(np.exp(rng.uniform(np.log(11), np.log(90))))
     return VoronoiConfig(
@@ -129,13 +124,13 @@ def _random_structure(rng: np.random.Generator, height: int, width: int) -> Voro
         elongation=float(np.exp(min(abs(rng.normal(0, 0.45)), 2))) if rng.random() < 0.6 else 1.0,
         direction=float(rng.uniform(0, 180)),
         curvature=float(rng.uniform(0, 0.8)),
-        roughness=_sometimes(rng, 0.5, 0.1, 1),
-        merging=_sometimes(rng, 0.4, 0.1, 0.6),
-        lamellae=_sometimes(rng, 0.35, 0.1, 0.7),
-        twins=_sometimes(rng, 0.25, 0.1, 0.6),
-        subgrains=_sometimes(rng, 0.12, 0.2, 1),
-        fine_grains=_sometimes(rng, 0.15, 0.1, 0.6) if spacing > 30 else 0.0,
-        drift=_sometimes(rng, 0.15, 0.2, 1.5),
+        roughness=sometimes(rng, 0.5, 0.1, 1),
+        merging=sometimes(rng, 0.4, 0.1, 0.6),
+        lamellae=sometimes(rng, 0.35, 0.1, 0.7),
+        twins=sometimes(rng, 0.25, 0.1, 0.6),
+        subgrains=sometimes(rng, 0.12, 0.2, 1),
+        fine_grains=sometimes(rng, 0.15, 0.1, 0.6) if spacing > 30 else 0.0,
+        drift=sometimes(rng, 0.15, 0.2, 1.5),
     )
 
 
@@ -143,7 +138,7 @@ def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
     lines = ("dark", "bright", "none")[int(rng.choice(3, p=[0.5, 0.17, 0.33]))]
     textured = lines == "none" and rng.random() < 0.4
     steps = (
-        float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else _sometimes(rng, 0.75, 0.01, 0.3)
+        float(np.exp(rng.uniform(np.log(0.04), np.log(0.35)))) if lines == "none" else sometimes(rng, 0.75, 0.01, 0.3)
     )
     noise = float(np.exp(rng.uniform(np.log(0.005), np.log(0.15))))
     line_contrast = float(rng.uniform(0.12, 0.9))
@@ -154,28 +149,28 @@ def _random_imaging(rng: np.random.Generator) -> ImagingConfig:
         line_contrast=line_contrast,
         line_spread=float(rng.uniform(0, 0.9)),
         grain_contrast=steps,
-        least_step=float(rng.uniform(0.08, 0.16)) if lines == "none" else _sometimes(rng, 0.3, 0.02, 0.16),
-        texture=float(rng.uniform(0.05, 0.4)) if textured else _sometimes(rng, 0.7, 0.01, 0.3) * (0.4 + 2 * steps),
+        least_step=float(rng.uniform(0.08, 0.16)) if lines == "none" else sometimes(rng, 0.3, 0.02, 0.16),
+        texture=float(rng.uniform(0.05, 0.4)) if textured else sometimes(rng, 0.7, 0.01, 0.3) * (0.4 + 2 * steps),
         texture_scale=float(np.exp(rng.uniform(np.log(1.2), np.log(8)))),
-        relief=_sometimes(rng, 0.25, 0.05, 0.5),
+        relief=sometimes(rng, 0.25, 0.05, 0.5),
         twin_contrast=float(rng.uniform(0.02, 0.12)) if lines != "none" else 0.35 * steps,
-        inner_lines=_sometimes(rng, 0.3, 0.05, 0.35),
-        second_phase=_sometimes(rng, 0.12, 0.05, 0.5),
+        inner_lines=sometimes(rng, 0.3, 0.05, 0.35),
+        second_phase=sometimes(rng, 0.12, 0.05, 0.5),
         double_lines=bool(rng.random() < 0.1),
-        broken_lines=_sometimes(rng, 0.3, 0.1, 0.8),
-        uneven_etching=_sometimes(rng, 0.4, 0.1, 0.6),
-        precipitates=_sometimes(rng, 0.35, 0.5, 12),
-        pits=_sometimes(rng, 0.4, 0.3, 10),
+        broken_lines=sometimes(rng, 0.3, 0.1, 0.8),
+        uneven_etching=sometimes(rng, 0.4, 0.1, 0.6),
+        precipitates=sometimes(rng, 0.35, 0.5, 12),
+        pits=sometimes(rng, 0.4, 0.3, 10),
         scratches=int(rng.integers(1, 12)) if rng.random() < 0.3 else 0,
-        illumination=_sometimes(rng, 0.6, 0.1, 1),
-        charging=_sometimes(rng, 0.2, 0.1, 1),
+        illumination=sometimes(rng, 0.6, 0.1, 1),
+        charging=sometimes(rng, 0.2, 0.1, 1),
         blur=float(rng.uniform(0.3, 1.8)),
-        defocus=_sometimes(rng, 0.12, 1, 2.5),
+        defocus=sometimes(rng, 0.12, 1, 2.5),
         shot_noise=noise * float(rng.uniform(0, 1)),
         readout_noise=noise * float(rng.uniform(0, 1)),
-        noise_scale=_sometimes(rng, 0.5, 0.2, 1.8),
+        noise_scale=sometimes(rng, 0.5, 0.2, 1.8),
         brightness=float(rng.uniform(0.25, 0.8)),
         gamma=float(np.exp(np.clip(rng.normal(0, 0.3), -1, 1))),
-        compression=_sometimes(rng, 0.25, 0.2, 1),
-        databar=_sometimes(rng, 0.08, 0.04, 0.15),
+        compression=sometimes(rng, 0.25, 0.2, 1),
+        databar=sometimes(rng, 0.08, 0.04, 0.15),
     )

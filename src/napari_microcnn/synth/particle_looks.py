@@ -7,6 +7,7 @@ from typing import Any, get_args
 import numpy as np
 
 from napari_microcnn.config import Arrangement, NanoparticlesConfig, ParticleImaging, ParticleShape
+from napari_microcnn.synth.draws import log_uniform, sometimes
 
 PARTICLE_LOOKS: dict[str, NanoparticlesConfig] = {
     "HRTEM": NanoparticlesConfig(
@@ -50,22 +51,13 @@ def random_particles(seed: int, height: int, width: int) -> NanoparticlesConfig:
     return NanoparticlesConfig(height=height, width=width, imaging=imaging, **values)
 
 
-def _log(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _sometimes(rng: np.random.Generator, chance: float, low: float, high: float) -> float:
-    value = rng.uniform(low, high)
-    return float(value) if rng.random() < chance else 0.0
-
-
 def _arrangement(rng: np.random.Generator, imaging: str, side: int) -> dict[str, Any]:
     shapes = get_args(ParticleShape)
     shape = shapes[int(rng.choice(len(shapes), p=[0.3, 0.25, 0.12, 0.1, 0.13, 0.1]))]
     ways = get_args(Arrangement)
     arrangement = ways[int(rng.choice(len(ways), p=[0.4, 0.25, 0.17, 0.18]))]
     smallest = 12 if imaging == "HRTEM" else 5.5
-    diameter = _log(rng, smallest, min(140, 0.75 * side))
+    diameter = log_uniform(rng, smallest, min(140, 0.75 * side))
     packed = imaging == "SEM" and rng.random() < 0.6
     coverage = rng.uniform(0.5, 1.3) if packed else rng.uniform(0.02, 0.6)
     return {
@@ -73,7 +65,7 @@ def _arrangement(rng: np.random.Generator, imaging: str, side: int) -> dict[str,
         "arrangement": "scattered" if packed else arrangement,
         "diameter": diameter,
         "size_spread": float(rng.uniform(0, 0.45)) if rng.random() < 0.85 else 0.0,
-        "small_share": _sometimes(rng, 0.2, 0.2, 0.8),
+        "small_share": sometimes(rng, 0.2, 0.2, 0.8),
         "small_ratio": float(rng.uniform(0.3, 0.7)),
         "elongation": float(rng.uniform(1.5, 5)),
         "coverage": float(coverage),
@@ -85,18 +77,18 @@ def _camera(rng: np.random.Generator, imaging: str, diameter: float) -> dict[str
     scanning = imaging in ("HAADF", "SEM")
     return {
         # The grain of the film must be finer than the particles, or nobody can tell them from it.
-        "first_zero": _log(rng, min(max(0.05, 2.5 / diameter), 0.4), 0.6),
-        "thickness": _sometimes(rng, 0.6, 0.05, 0.8),
-        "holes": _sometimes(rng, 0.15, 0.05, 0.5),
-        "dose": _log(rng, 8, 2000),
+        "first_zero": log_uniform(rng, min(max(0.05, 2.5 / diameter), 0.4), 0.6),
+        "thickness": sometimes(rng, 0.6, 0.05, 0.8),
+        "holes": sometimes(rng, 0.15, 0.05, 0.5),
+        "dose": log_uniform(rng, 8, 2000),
         "blur": float(rng.uniform(0.3, 1.6)) if rng.random() < 0.85 else float(rng.uniform(1.6, 3)),
-        "noise_scale": _sometimes(rng, 0.5, 0.2, 1.6),
-        "scan_noise": _sometimes(rng, 0.5 if scanning else 0.03, 0.05, 1),
-        "illumination": _sometimes(rng, 0.6, 0.1, 1),
+        "noise_scale": sometimes(rng, 0.5, 0.2, 1.6),
+        "scan_noise": sometimes(rng, 0.5 if scanning else 0.03, 0.05, 1),
+        "illumination": sometimes(rng, 0.6, 0.1, 1),
         "inverted": bool(rng.random() < 0.04),
         "gamma": float(np.exp(np.clip(rng.normal(0, 0.3), -1, 1))),
         "scale_bar": bool(rng.random() < 0.12),
-        "databar": _sometimes(rng, 0.06, 0.04, 0.12),
+        "databar": sometimes(rng, 0.06, 0.04, 0.12),
     }
 
 
@@ -105,8 +97,8 @@ def _contrast(rng: np.random.Generator, imaging: str, values: dict[str, Any]) ->
     diameter, noise = values["diameter"], (1 + values["noise_scale"]) / np.sqrt(values["dose"])
     needed = float(np.clip(noise * np.sqrt(20 / diameter), 0.03, 0.7))
     if imaging == "HRTEM":
-        carbon = _log(rng, 0.03, 0.22)
-        spacing = _log(rng, 2.4, max(2.8, min(14, diameter / 4)))
+        carbon = log_uniform(rng, 0.03, 0.22)
+        spacing = log_uniform(rng, 2.4, max(2.8, min(14, diameter / 4)))
         faint = rng.random() < 0.4  # only the fringes tell
         fringes = float(np.clip(max(carbon, 0.8 * needed) * rng.uniform(0.9, 2.5), 0.08, 1))
         contrast = (
@@ -117,9 +109,9 @@ def _contrast(rng: np.random.Generator, imaging: str, values: dict[str, Any]) ->
         if not faint and rng.random() < 0.15:
             fringes = 0.0
     else:
-        carbon = _log(rng, 0.01, 0.3) * (0.4 if imaging == "bright field" else 1)
-        spacing = _log(rng, 3, max(3.5, min(12, diameter / 4)))
-        fringes = _sometimes(rng, 0.15, 0.1, 0.5) if diameter > 25 and imaging != "SEM" else 0.0
+        carbon = log_uniform(rng, 0.01, 0.3) * (0.4 if imaging == "bright field" else 1)
+        spacing = log_uniform(rng, 3, max(3.5, min(12, diameter / 4)))
+        fringes = sometimes(rng, 0.15, 0.1, 0.5) if diameter > 25 and imaging != "SEM" else 0.0
         contrast = max(needed, carbon * np.sqrt(12 / diameter), 0.08) + rng.uniform(0, 1) ** 1.7 * 0.85
     return {
         "carbon": float(carbon),
